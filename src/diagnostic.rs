@@ -1,0 +1,33 @@
+//! What is wrong, where, and what to write instead.
+
+use std::ops::Range;
+
+use crate::source::Pointer;
+
+/// Where in a manifest something is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At a value.
+    Value(Pointer),
+    /// At the key of a mapping's entry.
+    Key(Pointer),
+    /// At these bytes of the text, where no value could be read.
+    Bytes(Range<usize>),
+}
+
+/// One fault of a manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Its stable code, such as `unknown_key`.
+    pub code: &'static str,
+    /// Where it is.
+    pub at: Place,
+    /// What is wrong, in one sentence.
+    pub text: String,
+    /// What stands at the place, in a few words: the label under the span.
+    pub label: String,
+    /// What to write or do instead.
+    pub help: Option<String>,
+    /// What to put in place of the span, where that is certain.
+    pub fix: Option<String>,
+}

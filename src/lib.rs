@@ -1,0 +1,16 @@
+//! Runs a command in a sandbox that one YAML file describes.
+//!
+//! ```text
+//! text ──source──▶ Document ──manifest──▶ Manifest ──planner──▶ Plan ──execute──▶ Outcome ──report──▶ exit code
+//!                                                       ▲
+//!                                         Host (probed once)
+//! ```
+//!
+//! Every arrow is one room and goes one way. What stands left of `execute` is pure, but for
+//! `probe` and `check`, which look at the machine and change nothing.
+
+pub mod diagnostic;
+pub mod host;
+pub mod manifest;
+pub mod plan;
+pub mod source;

@@ -1,0 +1,353 @@
+//! What will be done, said before any of it is done.
+//!
+//! A [`Plan`] is plain data: it is printed, compared and tested without privilege, and the
+//! executor performs it and nothing else. Each scene has its own kind of step, so a step in
+//! the wrong scene does not compile:
+//!
+//! ```text
+//! parent   prepare ── clone ── attend ─────────────────────────────── supervise ── undo
+//! init                  └──────────────── init ── (spawn) ── command ── exec
+//! ```
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::source::Pointer;
+
+/// All the steps of one run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Plan {
+    /// The sandbox's name.
+    pub name: String,
+    /// The parent makes ready. What it makes here is undone at the end, last first.
+    pub prepare: Vec<Step<Prepare>>,
+    /// The parent starts init.
+    pub clone: Step<CloneInit>,
+    /// The parent does for init what it can't do itself, while it waits.
+    pub attend: Vec<Step<Attend>>,
+    /// Init builds the sandbox around itself.
+    pub init: Vec<Step<Init>>,
+    /// With `init: true`, init starts the command as its child and stays to reap.
+    pub spawn: Option<Step<Spawn>>,
+    /// The process that becomes the command gets its session and streams.
+    pub command: Vec<Step<Command>>,
+    /// It becomes the command.
+    pub exec: Step<Exec>,
+    /// What the parent watches while the command runs.
+    pub supervise: Supervise,
+    /// What the host could not give and `allow_degraded` let go.
+    pub degraded: Vec<Degraded>,
+}
+
+/// One thing to do, and what asked for it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Step<Action> {
+    /// Its number in the plan, from 1.
+    pub n: u16,
+    /// What is done.
+    #[serde(flatten)]
+    pub action: Action,
+    /// What asked for it.
+    pub origin: Origin,
+}
+
+/// What asked for a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    /// The key of the manifest.
+    pub key: Pointer,
+    /// The manifest is silent there: the default asked.
+    pub default: bool,
+}
+
+/// A loss that `allow_degraded` permits.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Degraded {
+    /// The word of `allow_degraded`.
+    pub name: &'static str,
+    /// What was lost, and why.
+    pub reason: String,
+}
+
+/// What the parent does before there is anybody inside.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Prepare {
+    /// Makes a control group; undone by rmdir.
+    MakeCgroup { path: PathBuf },
+    /// Hands controllers down to the children of a cgroup v2 group.
+    EnableControllers { path: PathBuf, controllers: Vec<String> },
+    /// Writes a file of a control group.
+    WriteCgroup { path: PathBuf, value: String },
+    /// Enters an existing network namespace, which init inherits.
+    JoinNetwork { path: PathBuf },
+    /// Opens a file as one of the command's standard streams (0, 1, 2).
+    OpenStream { stream: u8, path: PathBuf },
+}
+
+/// Starts init in new namespaces.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "action", rename = "clone")]
+pub struct CloneInit {
+    /// The namespaces made by the clone itself.
+    pub namespaces: Vec<Namespace>,
+    /// The cgroup v2 group that init is born in.
+    pub into_cgroup: Option<PathBuf>,
+}
+
+/// What the parent does for init while it waits.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Attend {
+    /// Writes an id map by `newuidmap` or `newgidmap`, or directly where we may.
+    MapIds { kind: IdKind, map: Vec<IdRange>, helper: Option<PathBuf> },
+}
+
+/// User or group ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdKind {
+    Uid,
+    Gid,
+}
+
+/// A run of ids inside that stands for as many outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct IdRange {
+    pub inside: u32,
+    pub outside: u32,
+    pub count: u32,
+}
+
+/// What init does to build the sandbox. Paths called `target` are inside the new root.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Init {
+    /// prctl(PR_SET_PDEATHSIG, SIGKILL): init dies with the runner.
+    ParentDeathSignal,
+    /// A session of its own, so that signals to the runner's group don't reach it.
+    NewSession,
+    /// Maps one id, its own, by itself.
+    MapSelf { uid: IdRange, gid: IdRange },
+    /// Writes 0 to the `tasks` file of a cgroup v1 group.
+    JoinCgroup { path: PathBuf },
+    /// Unshares namespaces that must come after the cgroup was joined.
+    Unshare { namespaces: Vec<Namespace> },
+    /// prctl(PR_SET_DUMPABLE, 0): nobody traces init or reads its memory.
+    Undumpable,
+    /// Sets the host name.
+    Hostname { name: String },
+    /// Brings the loopback device up.
+    LoopbackUp,
+    /// Makes all mounts of the new namespace private.
+    PrivateMounts,
+    /// Mounts a tmpfs, out of sight, that holds layers and files.
+    Scratch { size: u64 },
+    /// Takes a new root file system.
+    Root(Root),
+    /// Makes a directory in the new root.
+    Mkdir { target: String, mode: u32 },
+    /// Makes a symbolic link in the new root.
+    Symlink { target: String, to: String },
+    /// Writes a file into the new root itself (only where the root is a tmpfs of ours).
+    WriteFile { target: String, content: String, mode: u32 },
+    /// Shows a file or directory of the host in the new root.
+    Bind(Bind),
+    /// Mounts a kernel file system.
+    Mount(KernelMount),
+    /// Shows a file with this content, from the scratch tmpfs, in the new root.
+    File { target: String, content: String, mode: u32, make_target: bool },
+    /// Makes the root mount itself read-only.
+    ReadOnlyRoot,
+    /// Changes to the new root and lets go of the old.
+    PivotRoot,
+    /// Writes a sysctl of the new namespaces.
+    Sysctl { key: String, value: String },
+    /// setrlimit(2); none is unlimited.
+    Rlimit { resource: &'static str, soft: Option<u64>, hard: Option<u64> },
+    /// Writes /proc/self/oom_score_adj.
+    OomScoreAdj { value: i16 },
+    /// setpriority(2).
+    Nice { value: i8 },
+    /// umask(2).
+    Umask { mask: u32 },
+    /// setgroups, setresgid, setresuid; no `groups` leaves them as they are.
+    SetIds { uid: u32, gid: u32, groups: Option<Vec<u32>> },
+    /// Opens a terminal in the sandbox's devpts and hands its master to the parent.
+    OpenTerminal,
+    /// Empties the bounding, ambient, inheritable, permitted and effective sets.
+    DropCapabilities,
+    /// prctl(PR_SET_NO_NEW_PRIVS, 1).
+    NoNewPrivileges,
+    /// Changes the working directory.
+    Chdir { path: String },
+}
+
+/// The new root file system.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Root {
+    /// An empty tmpfs.
+    Tmpfs { size: u64 },
+    /// A directory itself.
+    Bind { path: PathBuf, read_only: bool },
+    /// A directory below a layer that takes the writes.
+    Overlay { lower: PathBuf, upper: Layer },
+}
+
+/// Where an overlay's writes go.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layer {
+    /// To the scratch tmpfs: thrown away.
+    Scratch,
+    /// To `upper` and `work` in this directory.
+    Dir(PathBuf),
+}
+
+/// Something of the host shown inside.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Bind {
+    pub source: PathBuf,
+    pub target: String,
+    pub flags: MountFlags,
+    pub recursive: bool,
+    /// A missing source is passed over.
+    pub optional: bool,
+    /// A missing target is made (never in a directory of the host's).
+    pub make_target: bool,
+}
+
+/// A kernel file system mounted inside.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct KernelMount {
+    /// As fsopen(2) takes it: `proc`, `tmpfs`, `devpts`, `overlay`…
+    pub fstype: &'static str,
+    pub target: String,
+    pub flags: MountFlags,
+    /// Options for fsconfig(2); no value is a flag.
+    pub options: Vec<(String, Option<String>)>,
+    pub make_target: bool,
+}
+
+/// MOUNT_ATTR_*.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MountFlags {
+    pub read_only: bool,
+    pub nosuid: bool,
+    pub nodev: bool,
+    pub noexec: bool,
+}
+
+/// Starts the command's process and stays as PID 1.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "action", rename = "spawn")]
+pub struct Spawn {}
+
+/// What the process does that becomes the command.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Command {
+    /// A session of its own.
+    NewSession,
+    /// The sandbox's terminal becomes the controlling one, and streams 0, 1 and 2.
+    ControllingTerminal,
+    /// The standard streams: files that were opened, pipes of the runner, /dev/null.
+    Streams { stdin: Stream, stdout: Stream, stderr: Stream },
+    /// Signals back to their defaults, none blocked.
+    ResetSignals,
+    /// Every descriptor above 2 closes on exec.
+    CloseOnExec,
+}
+
+/// Where a standard stream leads.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    /// The caller's, untouched.
+    Inherit,
+    /// /dev/null.
+    None,
+    /// The file that `open_stream` opened.
+    File,
+    /// The same as stdout.
+    Stdout,
+    /// A pipe that the runner counts (`limits.output`).
+    Counted,
+    /// The sandbox's terminal.
+    Terminal,
+}
+
+/// Becomes the command.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "action", rename = "exec")]
+pub struct Exec {
+    pub argv: Vec<String>,
+    /// Its whole environment, `NAME=value`.
+    pub environment: Vec<String>,
+    /// The paths tried in this order (from the sandbox's own PATH).
+    pub candidates: Vec<String>,
+}
+
+/// A kind of namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Namespace {
+    User,
+    Mount,
+    Pid,
+    Network,
+    Uts,
+    Ipc,
+    Cgroup,
+    Time,
+}
+
+/// What the parent watches, and where it looks when all is over.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Supervise {
+    /// The command has a terminal that the parent relays.
+    pub terminal: bool,
+    pub timeout: Option<Duration>,
+    /// Processor time of all processes together; needs a group whose usage can be read.
+    pub cpu_time: Option<Duration>,
+    /// Bytes of stdout and stderr together.
+    pub output: Option<u64>,
+    pub stop_signal: i32,
+    pub grace: Duration,
+    /// With true, one out-of-memory kill ends the whole sandbox.
+    pub oom_group: bool,
+    /// `limits.memory`, for the sentence and the report.
+    pub memory_limit: Option<u64>,
+    /// Where the figures are read.
+    pub accounts: Accounts,
+    /// Where the JSON report goes.
+    pub report: Option<PathBuf>,
+}
+
+/// The groups whose files hold the figures, by what is read there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Accounts {
+    pub memory: Option<Group>,
+    pub pids: Option<Group>,
+    pub cpu: Option<Group>,
+    /// Every group that was made, for `cgroup.kill` and for counting what is alive.
+    pub groups: Vec<Group>,
+}
+
+/// A control group of this run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Group {
+    pub path: PathBuf,
+    pub version: CgroupVersion,
+}
+
+/// Which interface a group's files have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CgroupVersion {
+    V1,
+    V2,
+}
