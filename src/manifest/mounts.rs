@@ -21,14 +21,31 @@ pub struct Mount {
 /// What is mounted.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MountKind {
-    Bind { source: PathBuf, recursive: bool },
-    Tmpfs { size: Option<Size>, mode: Option<Mode>, options: Vec<String> },
-    Overlay { lower: Vec<PathBuf>, upper: Option<PathBuf>, work: Option<PathBuf>, options: Vec<String> },
-    Proc { options: Vec<String> },
+    Bind {
+        source: PathBuf,
+        recursive: bool,
+    },
+    Tmpfs {
+        size: Option<Size>,
+        mode: Option<Mode>,
+        options: Vec<String>,
+    },
+    Overlay {
+        lower: Vec<PathBuf>,
+        upper: Option<PathBuf>,
+        work: Option<PathBuf>,
+        options: Vec<String>,
+    },
+    Proc {
+        options: Vec<String>,
+    },
     Sysfs,
     Cgroup,
     Mqueue,
-    File { content: FileContent, mode: Mode },
+    File {
+        content: FileContent,
+        mode: Mode,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
