@@ -10,7 +10,9 @@
 //! `probe` and `check`, which look at the machine and change nothing.
 
 pub mod diagnostic;
+pub mod execute;
 pub mod host;
 pub mod manifest;
 pub mod plan;
 pub mod source;
+pub mod sys;

@@ -1,0 +1,3 @@
+//! Performs a plan, exactly.
+
+pub mod line;

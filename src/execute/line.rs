@@ -1,0 +1,147 @@
+//! What init tells the parent.
+//!
+//! A message is one datagram of a SOCK_SEQPACKET line that closes on exec: the command never
+//! has it, and unlike a pipe it can't be opened again through /proc. It goes one way only.
+//! Messages of fixed size are made without allocating.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+
+use crate::sys::{Call, Fault, Named, Result, Status};
+
+/// One message of init.
+#[derive(Debug)]
+pub enum Message {
+    /// Step `n` could not be done.
+    Fault {
+        /// The step's number in the plan.
+        n: u16,
+        /// The call and the kernel's reason.
+        fault: Fault,
+    },
+    /// What init found when it looked for the reason, inside.
+    Evidence(String),
+    /// With `init: true`: the command ended.
+    Ended(Status),
+    /// The master of the sandbox's terminal.
+    Terminal(OwnedFd),
+    /// How long each step of init's took, in microseconds, in their order.
+    Times(Vec<u32>),
+}
+
+const LONGEST: usize = 16 * 1024;
+
+/// Says that step `n` failed. If nobody hears it, nobody is left to be told.
+pub fn send_fault(line: BorrowedFd<'_>, n: u16, fault: Fault) {
+    let [a, b] = n.to_le_bytes();
+    let [e0, e1, e2, e3] = (fault.errno as i32).to_le_bytes();
+    _ = nix::unistd::write(line, &[b'F', fault.call as u8, a, b, e0, e1, e2, e3]);
+}
+
+/// Says how the command ended.
+pub fn send_ended(line: BorrowedFd<'_>, status: Status) {
+    let (kind, value) = match status {
+        Status::Exit(code) => (b'X', code),
+        Status::Signal(signal) => (b'S', signal),
+    };
+    let [a, b, c, d] = value.to_le_bytes();
+    _ = nix::unistd::write(line, &[kind, a, b, c, d]);
+}
+
+/// Says what was found about a fault.
+pub fn send_evidence(line: BorrowedFd<'_>, text: &str) {
+    let text = text.get(..text.floor_char_boundary(LONGEST - 1)).unwrap_or_default();
+    _ = nix::unistd::write(line, &[b"V", text.as_bytes()].concat());
+}
+
+/// Hands over the master of the terminal.
+pub fn send_terminal(line: BorrowedFd<'_>, master: BorrowedFd<'_>) -> Result<()> {
+    let fds = [master.as_raw_fd()];
+    let control = [ControlMessage::ScmRights(&fds)];
+    let flags = MsgFlags::MSG_NOSIGNAL;
+    sendmsg::<()>(line.as_raw_fd(), &[IoSlice::new(b"M")], &control, flags, None)
+        .of(Call::Sendmsg)
+        .map(drop)
+}
+
+/// Says how long the steps took. `bytes` holds them as little-endian u32.
+pub fn send_times(line: BorrowedFd<'_>, bytes: &[u8]) {
+    _ = sendmsg::<()>(
+        line.as_raw_fd(),
+        &[IoSlice::new(b"T"), IoSlice::new(bytes)],
+        &[],
+        MsgFlags::MSG_NOSIGNAL,
+        None,
+    );
+}
+
+/// The next message, waiting for it; none once every process inside has closed its end.
+pub fn receive(line: impl AsFd) -> Result<Option<Message>> {
+    let mut bytes = [0; LONGEST];
+    let mut control = nix::cmsg_space!([std::os::fd::RawFd; 1]);
+    let (length, master) = loop {
+        let mut parts = [IoSliceMut::new(&mut bytes)];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        match recvmsg::<()>(line.as_fd().as_raw_fd(), &mut parts, Some(&mut control), flags) {
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(Call::Read.fault(errno)),
+            Ok(message) => break (message.bytes, received(&message)),
+        }
+    };
+    Ok(decode(bytes.get(..length).unwrap_or_default(), master))
+}
+
+fn received(message: &nix::sys::socket::RecvMsg<'_, '_, ()>) -> Option<OwnedFd> {
+    let fd = message.cmsgs().ok()?.find_map(|control| match control {
+        ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
+        _ => None,
+    })?;
+    Some(crate::sys::adopt(fd))
+}
+
+fn decode(bytes: &[u8], master: Option<OwnedFd>) -> Option<Message> {
+    let value = |bytes: &[u8]| Some(i32::from_le_bytes(bytes.try_into().ok()?));
+    match bytes.split_first()? {
+        (b'F', [call, a, b, errno @ ..]) => {
+            let errno = Errno::from_raw(value(errno)?);
+            let fault = Fault { call: Call::number(*call)?, errno };
+            Some(Message::Fault { n: u16::from_le_bytes([*a, *b]), fault })
+        }
+        (b'X', code) => Some(Message::Ended(Status::Exit(value(code)?))),
+        (b'S', signal) => Some(Message::Ended(Status::Signal(value(signal)?))),
+        (b'V', text) => Some(Message::Evidence(String::from_utf8_lossy(text).into_owned())),
+        (b'M', _) => master.map(Message::Terminal),
+        (b'T', times) => {
+            let time = |four: &[u8]| four.try_into().map(u32::from_le_bytes).unwrap_or_default();
+            Some(Message::Times(times.chunks_exact(4).map(time).collect()))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_is_received() {
+        let (ours, theirs) = crate::sys::line().unwrap();
+        let fault = Fault { call: Call::Execve, errno: Errno::ENOENT };
+        send_fault(theirs.as_fd(), 517, fault);
+        send_evidence(theirs.as_fd(), "no loader");
+        send_ended(theirs.as_fd(), Status::Signal(9));
+        send_terminal(theirs.as_fd(), ours.as_fd()).unwrap();
+        send_times(theirs.as_fd(), &[1, 0, 0, 0, 2, 1, 0, 0]);
+        drop(theirs);
+        let mut next = || receive(&ours).unwrap();
+        assert!(matches!(next(), Some(Message::Fault { n: 517, fault: f }) if f == fault));
+        assert!(matches!(next(), Some(Message::Evidence(text)) if text == "no loader"));
+        assert!(matches!(next(), Some(Message::Ended(Status::Signal(9)))));
+        assert!(matches!(next(), Some(Message::Terminal(_))));
+        assert!(matches!(next(), Some(Message::Times(times)) if times == [1, 258]));
+        assert!(next().is_none());
+    }
+}
