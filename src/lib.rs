@@ -9,10 +9,21 @@
 //! Every arrow is one room and goes one way. What stands left of `execute` is pure, but for
 //! `probe` and `check`, which look at the machine and change nothing.
 
+pub mod capability;
+pub mod cause;
+pub mod check;
+pub mod cli;
 pub mod diagnostic;
 pub mod execute;
 pub mod host;
+pub mod inputs;
 pub mod manifest;
 pub mod plan;
+pub mod planner;
+pub mod probe;
+pub mod render;
+pub mod report;
+pub mod schema;
+pub mod seccomp;
 pub mod source;
 pub mod sys;

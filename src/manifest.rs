@@ -6,6 +6,7 @@ pub mod network;
 pub mod process;
 pub mod rootfs;
 pub mod scalar;
+pub mod security;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub use network::*;
 pub use process::*;
 pub use rootfs::*;
 pub use scalar::*;
+pub use security::*;
 
 /// One sandbox.
 #[derive(Clone, Debug)]
@@ -67,7 +69,7 @@ pub struct Manifest {
     pub userns: Userns,
     pub namespaces: Namespaces,
     pub sysctls: BTreeMap<String, SysctlValue>,
-    pub security: SecurityLevel,
+    pub security: Security,
     pub allow_degraded: Vec<Degradable>,
 
     pub report: Option<Report>,

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::capability::Capability;
+use crate::seccomp::Filter;
 use crate::source::Pointer;
 
 /// All the steps of one run.
@@ -39,6 +41,17 @@ pub struct Plan {
     pub supervise: Supervise,
     /// What the host could not give and `allow_degraded` let go.
     pub degraded: Vec<Degraded>,
+    /// What the manifest opens that is shut by default, and what can't be shut here.
+    pub holes: Vec<Hole>,
+}
+
+/// Something that is open.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Hole {
+    /// What it allows, in one sentence.
+    pub text: String,
+    /// What asked for it.
+    pub origin: Origin,
 }
 
 /// One thing to do, and what asked for it.
@@ -141,10 +154,17 @@ pub enum Init {
     Hostname { name: String },
     /// Brings the loopback device up.
     LoopbackUp,
+    /// A session keyring of its own: keyctl(KEYCTL_JOIN_SESSION_KEYRING).
+    NewKeyring,
+    /// personality(2) back to plain Linux.
+    Personality,
+    /// Back to the ordinary scheduler, where the caller runs as a real-time one.
+    Scheduler,
     /// Makes all mounts of the new namespace private.
     PrivateMounts,
-    /// Mounts a tmpfs, out of sight, that holds layers and files.
-    Scratch { size: u64 },
+    /// Mounts a tmpfs, out of sight, that holds layers and files. `size` as tmpfs(5) takes it:
+    /// bytes, or a percentage of memory.
+    Scratch { size: String },
     /// Takes a new root file system.
     Root(Root),
     /// Makes a directory in the new root.
@@ -159,6 +179,11 @@ pub enum Init {
     Mount(KernelMount),
     /// Shows a file with this content, from the scratch tmpfs, in the new root.
     File { target: String, content: String, mode: u32, make_target: bool },
+    /// Hides a file under /dev/null, or a directory under an empty read-only tmpfs. What is not
+    /// there is passed over. The very inode that was looked at is covered, not its name.
+    Mask { target: String },
+    /// Binds a path over itself, read-only. What is not there is passed over.
+    ReadOnlyPath { target: String },
     /// Makes the root mount itself read-only.
     ReadOnlyRoot,
     /// Changes to the new root and lets go of the old.
@@ -177,8 +202,9 @@ pub enum Init {
     SetIds { uid: u32, gid: u32, groups: Option<Vec<u32>> },
     /// Opens a terminal in the sandbox's devpts and hands its master to the parent.
     OpenTerminal,
-    /// Empties the bounding, ambient, inheritable, permitted and effective sets.
-    DropCapabilities,
+    /// Leaves these and no others in the bounding, inheritable, permitted, effective and ambient
+    /// sets.
+    Capabilities { keep: Vec<Capability> },
     /// prctl(PR_SET_NO_NEW_PRIVS, 1).
     NoNewPrivileges,
     /// Changes the working directory.
@@ -190,7 +216,7 @@ pub enum Init {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Root {
     /// An empty tmpfs.
-    Tmpfs { size: u64 },
+    Tmpfs { size: String },
     /// A directory itself.
     Bind { path: PathBuf, read_only: bool },
     /// A directory below a layer that takes the writes.
@@ -260,6 +286,26 @@ pub enum Command {
     ResetSignals,
     /// Every descriptor above 2 closes on exec.
     CloseOnExec,
+    /// landlock(7): nothing but what lies below / and the standard streams, whatever else a
+    /// descriptor or a magic link may lead to. `abi` is the kernel's version.
+    Landlock { abi: u8 },
+    /// seccomp(2) with this filter.
+    Seccomp { filter: Filter },
+    /// Compares what this process really has with the plan, and refuses to go on if they differ.
+    Verify(Verify),
+}
+
+/// What the process must have just before exec.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Verify {
+    pub uid: u32,
+    pub gid: u32,
+    pub capabilities: Vec<Capability>,
+    pub no_new_privileges: bool,
+    /// A filter is installed (`Seccomp: 2` in /proc/self/status, or prctl(PR_GET_SECCOMP)).
+    pub seccomp: bool,
+    /// The namespaces that must differ from the runner's.
+    pub namespaces: Vec<Namespace>,
 }
 
 /// Where a standard stream leads.

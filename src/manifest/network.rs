@@ -1,4 +1,4 @@
-//! Namespaces, network and security.
+//! Namespaces and network.
 
 use std::path::PathBuf;
 
@@ -37,13 +37,6 @@ pub struct Namespaces {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SysctlValue(pub String);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecurityLevel {
-    Default,
-    Strict,
-    Loose,
-}
-
 /// What may be lost where the host can't give it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Degradable {
@@ -57,4 +50,6 @@ pub enum Degradable {
     Cpuset,
     Hugetlb,
     Overlay,
+    Seccomp,
+    Landlock,
 }

@@ -1,0 +1,1 @@
+//! Why a step failed, found by looking at the machine.
