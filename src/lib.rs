@@ -27,3 +27,4 @@ pub mod schema;
 pub mod seccomp;
 pub mod source;
 pub mod sys;
+pub mod systemd;
