@@ -1,0 +1,152 @@
+//! Mounts, by descriptors.
+
+use std::ffi::CStr;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+use nix::libc;
+
+use super::{Call, Named, Result, c};
+use crate::plan::MountFlags;
+
+/// A copy of the mount at `path` (of all below it, too, with `recursive`), attached nowhere.
+pub fn open_tree(dir: BorrowedFd<'_>, path: &Path, recursive: bool) -> Result<OwnedFd> {
+    let below = if recursive { libc::AT_RECURSIVE.unsigned_abs() } else { 0 };
+    let empty = if path.as_os_str().is_empty() { libc::AT_EMPTY_PATH.unsigned_abs() } else { 0 };
+    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | below | empty;
+    c(Call::OpenTree, path, |path| {
+        let dir = dir.as_raw_fd();
+        // SAFETY: `path` is a C string that outlives the call.
+        Call::OpenTree.fd(unsafe { libc::syscall(libc::SYS_open_tree, dir, path.as_ptr(), flags) })
+    })
+}
+
+impl MountFlags {
+    fn attributes(self) -> u64 {
+        [
+            (self.read_only, libc::MOUNT_ATTR_RDONLY),
+            (self.nosuid, libc::MOUNT_ATTR_NOSUID),
+            (self.nodev, libc::MOUNT_ATTR_NODEV),
+            (self.noexec, libc::MOUNT_ATTR_NOEXEC),
+        ]
+        .iter()
+        .filter(|(set, _)| *set)
+        .fold(0, |all, (_, flag)| all | flag)
+    }
+}
+
+/// A new kernel file system, attached nowhere.
+pub fn filesystem<'o>(
+    fstype: &str,
+    options: impl Iterator<Item = (&'o str, Option<&'o str>)>,
+    flags: MountFlags,
+) -> Result<OwnedFd> {
+    let fs = c(Call::Fsopen, fstype, |fstype| {
+        let flags = libc::FSOPEN_CLOEXEC;
+        // SAFETY: `fstype` is a C string that outlives the call.
+        Call::Fsopen.fd(unsafe { libc::syscall(libc::SYS_fsopen, fstype.as_ptr(), flags) })
+    })?;
+    for (key, value) in options {
+        c(Call::Fsconfig, key, |key| match value {
+            None => configure(&fs, libc::FSCONFIG_SET_FLAG, Some(key), None),
+            Some(value) => c(Call::Fsconfig, value, |value| {
+                configure(&fs, libc::FSCONFIG_SET_STRING, Some(key), Some(value))
+            }),
+        })?;
+    }
+    configure(&fs, libc::FSCONFIG_CMD_CREATE, None, None)?;
+    let fs = fs.as_raw_fd();
+    // SAFETY: no pointers.
+    Call::Fsmount.fd(unsafe {
+        libc::syscall(libc::SYS_fsmount, fs, libc::FSMOUNT_CLOEXEC, flags.attributes())
+    })
+}
+
+fn configure(fs: &OwnedFd, command: u32, key: Option<&CStr>, value: Option<&CStr>) -> Result<()> {
+    let key = key.map_or(std::ptr::null(), CStr::as_ptr);
+    let value = value.map_or(std::ptr::null(), CStr::as_ptr);
+    // SAFETY: each pointer is null or a C string that outlives the call.
+    let returned =
+        unsafe { libc::syscall(libc::SYS_fsconfig, fs.as_raw_fd(), command, key, value, 0) };
+    Call::Fsconfig.check(returned).map(drop)
+}
+
+/// Sets flags of a mount (of all below it, too, with `recursive`), and with `private` takes it
+/// out of every peer group, so that what the host mounts later does not appear in it.
+pub fn set_mount(
+    mount: BorrowedFd<'_>,
+    flags: MountFlags,
+    clear: MountFlags,
+    private: bool,
+    recursive: bool,
+) -> Result<()> {
+    let attributes = libc::mount_attr {
+        attr_set: flags.attributes(),
+        attr_clr: clear.attributes(),
+        propagation: if private { libc::MS_PRIVATE } else { 0 },
+        userns_fd: 0,
+    };
+    let at = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    let (fd, empty, size) = (mount.as_raw_fd(), c"".as_ptr(), size_of_val(&attributes));
+    // SAFETY: `attributes` is whole, and it and the empty string outlive the call.
+    let returned = unsafe {
+        libc::syscall(libc::SYS_mount_setattr, fd, empty, at, &raw const attributes, size)
+    };
+    Call::MountSetattr.check(returned).map(drop)
+}
+
+/// Attaches a mount at `place`.
+pub fn move_mount(mount: BorrowedFd<'_>, place: BorrowedFd<'_>) -> Result<()> {
+    let flags = libc::MOVE_MOUNT_F_EMPTY_PATH | libc::MOVE_MOUNT_T_EMPTY_PATH;
+    let (mount, place, empty) = (mount.as_raw_fd(), place.as_raw_fd(), c"".as_ptr());
+    // SAFETY: the empty string outlives the call.
+    let returned =
+        unsafe { libc::syscall(libc::SYS_move_mount, mount, empty, place, empty, flags) };
+    Call::MoveMount.check(returned).map(drop)
+}
+
+/// Attaches a mount over the present root, where lookups from / don't see it.
+pub fn move_mount_over_root(mount: BorrowedFd<'_>) -> Result<()> {
+    let flags = libc::MOVE_MOUNT_F_EMPTY_PATH;
+    let (mount, empty, root) = (mount.as_raw_fd(), c"".as_ptr(), c"/".as_ptr());
+    // SAFETY: the strings outlive the call.
+    let returned =
+        unsafe { libc::syscall(libc::SYS_move_mount, mount, empty, libc::AT_FDCWD, root, flags) };
+    Call::MoveMount.check(returned).map(drop)
+}
+
+/// Opens `path` inside `root`: links, even absolute ones and `..`, never lead out of it
+/// (openat2(2), RESOLVE_IN_ROOT), and nothing is opened that could block or act (O_PATH).
+pub fn resolve(root: BorrowedFd<'_>, path: &Path, flags: OFlag, mode: u32) -> Result<OwnedFd> {
+    // SAFETY: zero is a valid value of every field.
+    let mut how: libc::open_how = unsafe { MaybeUninit::zeroed().assume_init() };
+    how.flags = u64::from((flags | OFlag::O_CLOEXEC).bits().unsigned_abs());
+    how.mode = mode.into();
+    how.resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS;
+    c(Call::Openat2, path, |path| {
+        let (root, size) = (root.as_raw_fd(), size_of_val(&how));
+        // SAFETY: `path` and `how` outlive the call.
+        let returned =
+            unsafe { libc::syscall(libc::SYS_openat2, root, path.as_ptr(), &raw const how, size) };
+        Call::Openat2.fd(returned)
+    })
+}
+
+/// Makes all mounts of this namespace private.
+pub fn private_mounts() -> Result<()> {
+    use nix::mount::{MsFlags, mount};
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).of(Call::Mount)
+}
+
+/// Makes `root` this process's root, and lets go of the old one.
+pub fn pivot_root(root: BorrowedFd<'_>) -> Result<()> {
+    use nix::mount::{MntFlags, umount2};
+    nix::unistd::fchdir(root).of(Call::Fchdir)?;
+    // The old root is stacked on the new, at "/", and taken off from above.
+    nix::unistd::pivot_root(".", ".").of(Call::PivotRoot)?;
+    umount2(".", MntFlags::MNT_DETACH).of(Call::Umount2)?;
+    nix::unistd::chdir("/").of(Call::Chdir)
+}
