@@ -2,7 +2,9 @@
 
 use std::env;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use super::project;
 
 /// Whether this program is on the machine. Where it is not: says so past the test harness's
 /// capture, and fails if the environment has CI.
@@ -20,6 +22,20 @@ pub fn need_root() -> bool {
         missing("this test needs root");
     }
     is_root()
+}
+
+/// Where tests/run has put the validators and the language server.
+pub fn oracles() -> PathBuf {
+    env::var_os("SIXDOCKER_ORACLES").map_or_else(|| project().join("target/oracles"), PathBuf::from)
+}
+
+/// Whether this file is there, said as loudly.
+pub fn need_oracle(file: &str) -> bool {
+    let found = oracles().join(file).exists();
+    if !found {
+        missing(&format!("{} is not installed", oracles().join(file).display()));
+    }
+    found
 }
 
 pub fn is_root() -> bool {
