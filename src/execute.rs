@@ -1,3 +1,6 @@
 //! Performs a plan, exactly.
 
+pub mod init;
 pub mod line;
+mod mounts;
+mod text;
