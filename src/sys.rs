@@ -196,6 +196,11 @@ pub fn line() -> Result<(OwnedFd, OwnedFd)> {
         .of(Call::Socketpair)
 }
 
+/// A pipe that closes on exec: the end to read, and the end to write.
+pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    nix::unistd::pipe2(OFlag::O_CLOEXEC).of(Call::Pipe)
+}
+
 /// Takes a descriptor that came in a message.
 #[must_use]
 pub(crate) fn adopt(fd: RawFd) -> OwnedFd {
