@@ -11,7 +11,7 @@ use nix::libc;
 
 use crate::plan::{Command, Namespace, Plan, Stream};
 use crate::report::{Ending, Failure, Figures, Outcome, Time};
-use crate::sys::supervise::{Signals, Window, standard};
+use crate::sys::supervise::{Signals, Window};
 use crate::sys::{self, Call, Fault, Image, Twin};
 
 mod attend;
@@ -34,9 +34,11 @@ use undo::Undo;
 pub fn run(plan: &Plan, begun: Instant) -> Outcome {
     let mut run = Run { plan, begun, undo: Undo::default(), times: Vec::new() };
     let signals = Signals::take(plan.supervise.terminal);
-    let ended = signals
-        .map_err(failure(plan.clone.n))
-        .and_then(|signals| run.start().map(|begun| supervise::watch(plan, begun, &signals)));
+    // They are ours until the last thing is undone.
+    let ended = match &signals {
+        Ok(signals) => run.start().map(|started| supervise::watch(plan, started, signals)),
+        Err(fault) => Err(failure(plan.clone.n)(*fault)),
+    };
     let mut outcome = ended.unwrap_or_else(failed);
     outcome.figures = cgroup::figures(&plan.supervise, outcome.figures);
     outcome.troubles.extend(run.undo.all());
@@ -105,14 +107,14 @@ impl Run<'_> {
         if !plan.clone.action.namespaces.contains(&Namespace::Pid) {
             sys::supervise::adopt_orphans().map_err(&clone)?;
         }
-        let (child, line, go) = self.clone(ready, ties)?;
+        let (child, line, go) = self.clone_init(ready, ties)?;
         self.attend(&child)?;
         sys::write_all(go.as_fd(), b"g").map_err(&clone)?;
         Ok(Started { child, line, counted, begun: self.begun })
     }
 
     /// In the parent: the child, the line from it, and the line that lets it go.
-    fn clone(
+    fn clone_init(
         &mut self,
         ready: init::Ready,
         ties: Ties,
@@ -176,7 +178,7 @@ fn streams(
             ours.push((read, file.take().map_or(Target::Standard(stream), Target::File)));
         }
     }
-    let window = plan.supervise.terminal.then(|| Window::of(standard(0))).flatten();
+    let window = plan.supervise.terminal.then(Window::callers).flatten();
     Ok((init::Ready { image, streams: [stdin, stdout, stderr], counted, window }, ours))
 }
 

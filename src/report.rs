@@ -105,9 +105,9 @@ pub struct Outcome {
     pub status: Option<crate::sys::Status>,
     /// The signal that asked the runner to stop, and its sender.
     pub asked: Option<Came>,
-    /// The command did not end in its grace period and was killed.
+    /// The runner killed the command: it could not hear the stop signal, or did not end.
     pub killed: bool,
-    /// The command was never started.
+    /// The command ran.
     pub started: bool,
     /// What it used.
     pub figures: Figures,

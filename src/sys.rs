@@ -8,6 +8,7 @@
 mod mount;
 mod process;
 mod security;
+pub mod supervise;
 mod terminal;
 
 use std::ffi::{CStr, OsStr, c_char, c_long};

@@ -55,6 +55,11 @@ impl<'p> Limits<'p> {
         [self.timeout, self.cpu, memory].into_iter().flatten().min()
     }
 
+    /// When the time is up.
+    pub(super) fn timeout(&self) -> Option<Instant> {
+        self.timeout
+    }
+
     /// What can be read when memory runs out.
     pub(super) fn event(&self) -> Option<BorrowedFd<'_>> {
         Some(self.memory.as_ref()?.event.as_ref()?.as_fd())

@@ -78,7 +78,7 @@ fn make_cgroup(path: &Path, undo: &mut Undo) -> Result<()> {
             && lock(dir.as_fd())
             && path.is_dir()
         {
-            undo.push(Made::Cgroup { path: path.to_owned(), _lock: Some(dir) });
+            undo.push(Made::Cgroup { path: path.to_owned(), _lock: dir });
             return Ok(());
         }
     }

@@ -17,6 +17,9 @@ use crate::report::{Ending, Failure, Figures, Outcome, Time};
 use crate::sys::Status;
 use crate::sys::supervise::{Came, Signals};
 
+/// How long the last output of a run that was ended may take.
+const DRAIN: Duration = Duration::from_secs(2);
+
 /// Watches until nobody is left inside and everything that was said is passed on.
 pub(super) fn watch(plan: &Plan, started: Started, signals: &Signals) -> Outcome {
     let mut watch = Watch::new(plan, started, signals);
@@ -37,6 +40,8 @@ struct Watch<'p> {
     terminal: Option<Terminal>,
     counted: Vec<Relay>,
     output: u64,
+    /// With nobody left inside: when the last of the output is given up.
+    drain: Option<Instant>,
     begun: Instant,
     troubles: Vec<String>,
 }
@@ -54,10 +59,10 @@ struct Heard {
 /// Why a run is being ended, and how far that is.
 struct Stop {
     reason: Reason,
-    /// When patience ends; none once all were killed.
+    /// When patience ends.
     kill: Option<Instant>,
-    /// The grace period passed in vain.
-    late: bool,
+    /// All were killed.
+    killed: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -107,6 +112,7 @@ impl<'p> Watch<'p> {
             terminal: None,
             counted,
             output: 0,
+            drain: None,
             begun,
             troubles,
         }
@@ -166,16 +172,21 @@ impl<'p> Watch<'p> {
     }
 
     fn patience(&self) -> PollTimeout {
-        let kill = self.stop.as_ref().and_then(|stop| stop.kill);
-        let watched = self.stop.is_none() && !self.child.is_dead();
-        let limits = if watched { self.limits.next() } else { None };
-        let Some(next) = kill.into_iter().chain(limits).min() else { return PollTimeout::NONE };
+        let next = match &self.stop {
+            _ if self.child.is_dead() => self.drain,
+            Some(stop) => stop.kill,
+            None => self.limits.next(),
+        };
+        let Some(next) = next else { return PollTimeout::NONE };
         let left = next.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
         PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
     }
 
     fn look_at_clock(&mut self, now: Instant) {
         if self.child.is_dead() {
+            if self.drain.is_some_and(|drain| drain <= now) {
+                self.give_up_output();
+            }
             return;
         }
         if self.stop.as_ref().and_then(|stop| stop.kill).is_some_and(|kill| kill <= now) {
@@ -184,7 +195,7 @@ impl<'p> Watch<'p> {
         if self.stop.is_none()
             && let Some(reached) = self.limits.reached(now)
         {
-            self.stop(Reason::Limit(reached), (reached == Reached::Timeout).then_some(None));
+            self.stop(Reason::Limit(reached));
         }
     }
 
@@ -246,6 +257,15 @@ impl<'p> Watch<'p> {
         if let Some(terminal) = &mut self.terminal {
             terminal.left();
         }
+        let soon = Instant::now().checked_add(DRAIN);
+        self.drain = if self.stop.is_some() { soon } else { self.limits.timeout() };
+    }
+
+    /// Nobody reads what is left of the output.
+    fn give_up_output(&mut self) {
+        self.troubles.push("nobody read the rest of its output".to_owned());
+        self.relays().for_each(Relay::give_up);
+        self.drain = None;
     }
 
     /// The sandbox has a PID namespace of its own.
@@ -275,12 +295,13 @@ impl<'p> Watch<'p> {
     /// that nobody takes, that is given up.
     fn asked(&mut self, came: Came) {
         if self.child.is_dead() {
-            self.stop.get_or_insert(Stop { reason: Reason::Asked(came), kill: None, late: false });
+            let reason = Reason::Asked(came);
+            self.stop.get_or_insert(Stop { reason, kill: None, killed: false });
             self.relays().for_each(Relay::give_up);
         } else if self.stop.is_some() {
             self.kill();
         } else {
-            self.stop(Reason::Asked(came), Some(Some(came.signal as i32)));
+            self.stop(Reason::Asked(came));
         }
     }
 
@@ -289,16 +310,14 @@ impl<'p> Watch<'p> {
         output.into_iter().chain(&mut self.counted)
     }
 
-    /// Ends the run for this reason: at once, or `gently`, by this signal or the stop signal
-    /// and a time of grace.
-    fn stop(&mut self, reason: Reason, gently: Option<Option<i32>>) {
+    /// Ends the run for this reason: at once, or by a signal and a time of grace.
+    fn stop(&mut self, reason: Reason) {
         if self.stop.is_some() {
             return;
         }
-        let watch = &self.plan.supervise;
-        let signal = gently.and_then(|signal| self.heeded(signal));
-        let kill = Instant::now().checked_add(watch.grace);
-        self.stop = Some(Stop { reason, kill, late: signal.is_some() });
+        let signal = if reason.is_gentle() { self.heeded(reason.signal()) } else { None };
+        let kill = Instant::now().checked_add(self.plan.supervise.grace);
+        self.stop = Some(Stop { reason, kill, killed: false });
         match signal {
             Some(signal) => {
                 self.child.signal(signal);
@@ -323,6 +342,7 @@ impl<'p> Watch<'p> {
     fn kill(&mut self) {
         if let Some(stop) = &mut self.stop {
             stop.kill = None;
+            stop.killed = true;
         }
         self.child.signal(Signal::SIGKILL as i32);
         cgroup::kill_all(&self.plan.supervise.accounts);
@@ -331,8 +351,7 @@ impl<'p> Watch<'p> {
     fn input(&mut self) {
         let Some(terminal) = &mut self.terminal else { return };
         if terminal.input.turn(u64::MAX) == Turn::End && terminal.input_ended() {
-            let hang_up = Signal::SIGHUP as i32;
-            self.stop(Reason::HungUp, Some(Some(hang_up)));
+            self.stop(Reason::HungUp);
         }
     }
 
@@ -354,14 +373,14 @@ impl<'p> Watch<'p> {
 
     fn over(&mut self) {
         self.relays().for_each(Relay::close);
-        self.stop(Reason::Output, None);
+        self.stop(Reason::Output);
     }
 
     fn refused(&mut self, errno: Errno) {
         self.lament(errno);
         let hung_up = errno == Errno::EIO;
         let reason = if hung_up { Reason::HungUp } else { Reason::Unread };
-        self.stop(reason, Some(Some(Signal::SIGHUP as i32)));
+        self.stop(reason);
     }
 
     fn lament(&mut self, errno: Errno) {
@@ -402,8 +421,8 @@ impl<'p> Watch<'p> {
         let starved = oom_kills.is_some_and(|kills| kills > 0) && status == Status::Signal(9);
         Outcome {
             asked: self.stop.as_ref().and_then(Stop::asked),
-            killed: self.stop.as_ref().is_some_and(|stop| stop.late && stop.kill.is_none()),
-            started: self.heard.running.is_some(),
+            killed: self.stop.as_ref().is_some_and(|stop| stop.killed),
+            started: self.heard.running.is_some() && self.heard.failure.is_none(),
             times: self.times(),
             ending: self.ending(status, starved),
             status: Some(status),
@@ -444,6 +463,20 @@ impl Stop {
 }
 
 impl Reason {
+    /// The command gets the time to end by itself.
+    fn is_gentle(self) -> bool {
+        !matches!(self, Self::Output | Self::Limit(Reached::CpuTime | Reached::Memory))
+    }
+
+    /// What it would get in its own way: the signal that came, a hang-up.
+    fn signal(self) -> Option<i32> {
+        match self {
+            Self::Asked(came) => Some(came.signal as i32),
+            Self::Unread | Self::HungUp => Some(Signal::SIGHUP as i32),
+            Self::Limit(_) | Self::Output => None,
+        }
+    }
+
     fn ending(self) -> Ending {
         match self {
             Self::Limit(Reached::Timeout) => Ending::Timeout,

@@ -34,7 +34,8 @@ impl Terminal {
         let input = Relay::new(duplicate(standard(0))?, Sink::own(again()?));
         let output = Relay::new(again()?, Sink::standard(1)?);
         let terminals = [0, 1].map(|stream| isatty(standard(stream)).unwrap_or(false));
-        let raw = terminals[0].then(|| Raw::enter(standard(0), terminals[1])).transpose()?;
+        let [input_is_one, output_is_one] = terminals;
+        let raw = input_is_one.then(|| Raw::enter(standard(0), output_is_one)).transpose()?;
         let peer = sys::terminal_peer(master.as_fd()).ok();
         let terminal = Self { master, peer, raw, input, output };
         terminal.resize();
@@ -43,8 +44,7 @@ impl Terminal {
 
     /// The sandbox's window is as large as the caller's.
     pub(super) fn resize(&self) {
-        let window = [0, 1].into_iter().find_map(|stream| Window::of(standard(stream)));
-        if let Some(window) = window {
+        if let Some(window) = Window::callers() {
             // A terminal that is hung up has no use for a size.
             _ = window.set(self.master.as_fd());
         }

@@ -13,7 +13,7 @@ pub(super) struct Undo(Vec<Made>);
 #[derive(Debug)]
 pub(super) enum Made {
     /// A control group. It is locked as long as its runner lives.
-    Cgroup { path: PathBuf, _lock: Option<OwnedFd> },
+    Cgroup { path: PathBuf, _lock: OwnedFd },
     /// The runner left this network namespace.
     Network { before: OwnedFd },
 }

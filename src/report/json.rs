@@ -148,7 +148,7 @@ pub struct CommandEnd {
     pub code: Option<i32>,
     /// The signal that killed it.
     pub signal: Option<String>,
-    /// The runner killed it, since it did not end when asked to.
+    /// The runner killed it: it could not hear the stop signal, or did not end in time.
     pub killed: bool,
 }
 

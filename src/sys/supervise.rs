@@ -205,7 +205,7 @@ impl Raw {
 
     /// Raw mode anew, after somebody else had the terminal.
     pub fn again(&self) -> Result<()> {
-        tcsetattr(&self.terminal, SetArg::TCSADRAIN, &self.raw).of(Call::Tcsetattr)
+        tcsetattr(&self.terminal, SetArg::TCSANOW, &self.raw).of(Call::Tcsetattr)
     }
 
     /// As it was before.
@@ -255,6 +255,12 @@ pub struct Window {
 }
 
 impl Window {
+    /// That of the caller's terminal, as far as there is one.
+    #[must_use]
+    pub fn callers() -> Option<Self> {
+        [0, 1].into_iter().find_map(|stream| Self::of(standard(stream)))
+    }
+
     /// That of `terminal`, if it is one and knows.
     #[must_use]
     pub fn of(terminal: BorrowedFd<'_>) -> Option<Self> {
