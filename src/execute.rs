@@ -1,6 +1,219 @@
 //! Performs a plan, exactly.
+//!
+//! The parent makes ready, clones init, does for it what init can't do itself, lets it go, and
+//! watches until all is over. Whatever it made is undone, last first, on every way out.
 
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
+
+use nix::fcntl::OFlag;
+use nix::libc;
+
+use crate::plan::{Command, Namespace, Plan, Stream};
+use crate::report::{Ending, Failure, Figures, Outcome, Time};
+use crate::sys::supervise::{Signals, Window};
+use crate::sys::{self, Call, Fault, Image, Twin};
+
+mod attend;
+mod cgroup;
+mod child;
 pub mod init;
+mod limits;
 pub mod line;
 mod mounts;
+mod prepare;
+mod relay;
+mod supervise;
+mod terminal;
 mod text;
+mod undo;
+
+use prepare::Prepared;
+use child::Child;
+use undo::Undo;
+
+/// Runs the plan to its end. `begun` is when the runner was started.
+pub fn run(plan: &Plan, begun: Instant) -> Outcome {
+    let mut run = Run { plan, begun, undo: Undo::default(), times: Vec::new() };
+    let signals = Signals::take(plan.supervise.terminal);
+    // They are ours until the last thing is undone.
+    let ended = match &signals {
+        Ok(signals) => run.start().map(|started| supervise::watch(plan, started, signals)),
+        Err(fault) => Err(failure(plan.clone.n)(*fault)),
+    };
+    let mut outcome = ended.unwrap_or_else(failed);
+    outcome.figures = cgroup::figures(&plan.supervise, outcome.figures);
+    outcome.troubles.extend(run.undo.all());
+    outcome.times.splice(0..0, run.times);
+    outcome.figures.wall = begun.elapsed();
+    outcome
+}
+
+/// What is known of a run whose command was never started.
+fn failed(failure: Failure) -> Outcome {
+    Outcome {
+        ending: Ending::Setup(failure),
+        status: None,
+        asked: None,
+        killed: false,
+        started: false,
+        figures: Figures::default(),
+        times: Vec::new(),
+        troubles: Vec::new(),
+    }
+}
+
+/// Names the step that a fault belongs to.
+fn failure(n: u16) -> impl Fn(Fault) -> Failure {
+    move |fault| Failure { n, fault, evidence: None }
+}
+
+struct Run<'p> {
+    plan: &'p Plan,
+    begun: Instant,
+    undo: Undo,
+    times: Vec<Time>,
+}
+
+/// What the parent keeps of a sandbox that was let go.
+struct Started {
+    child: Child,
+    line: OwnedFd,
+    /// Read ends of the pipes that are counted, and where their bytes go.
+    counted: Vec<(OwnedFd, Target)>,
+    begun: Instant,
+}
+
+/// Where counted output goes.
+enum Target {
+    Standard(u8),
+    File(OwnedFd),
+}
+
+/// The ends of everything that ties the parent and init together.
+struct Ties {
+    ours: (OwnedFd, OwnedFd),
+    theirs: (OwnedFd, OwnedFd),
+}
+
+impl Run<'_> {
+    fn start(&mut self) -> Result<Started, Failure> {
+        let Self { plan, undo, times, .. } = self;
+        let prepared = prepare::all(plan, undo, times)?;
+        let exec = &plan.exec.action;
+        let image = Image::new(&exec.candidates, &exec.argv, &exec.environment);
+        let image = image.map_err(failure(plan.exec.n))?;
+        let clone = failure(plan.clone.n);
+        let (ready, counted) = streams(plan, prepared, image).map_err(&clone)?;
+        let ties = Ties::new().map_err(&clone)?;
+        if !plan.clone.action.namespaces.contains(&Namespace::Pid) {
+            sys::supervise::adopt_orphans().map_err(&clone)?;
+        }
+        let (child, line, go) = self.clone_init(ready, ties)?;
+        self.attend(&child)?;
+        sys::write_all(go.as_fd(), b"g").map_err(&clone)?;
+        Ok(Started { child, line, counted, begun: self.begun })
+    }
+
+    /// In the parent: the child, the line from it, and the line that lets it go.
+    fn clone_init(
+        &mut self,
+        ready: init::Ready,
+        ties: Ties,
+    ) -> Result<(Child, OwnedFd, OwnedFd), Failure> {
+        let step = &self.plan.clone;
+        let at = Instant::now();
+        let flags = step.action.namespaces.iter().fold(0, |flags, kind| flags | flag(*kind));
+        let group = step.action.into_cgroup.as_ref();
+        let group = group.map(|path| sys::open(path, OFlag::O_PATH | OFlag::O_DIRECTORY));
+        let group = group.transpose().map_err(failure(step.n))?;
+        let Ties { ours, theirs } = ties;
+        match sys::clone(flags, group.as_ref().map(AsFd::as_fd)).map_err(failure(step.n))? {
+            Twin::Child => {
+                drop(ours);
+                init::build(self.plan, &ready, theirs.0.as_fd(), theirs.1)
+            }
+            Twin::Parent(pid, pidfd) => {
+                self.times.push(time(step.n, at));
+                Ok((Child::new(pid, pidfd), ours.0, ours.1))
+            }
+        }
+    }
+
+    fn attend(&mut self, child: &Child) -> Result<(), Failure> {
+        for step in &self.plan.attend {
+            let at = Instant::now();
+            attend::perform(&step.action, child.pid())
+                .map_err(|(fault, evidence)| Failure { n: step.n, fault, evidence })?;
+            self.times.push(time(step.n, at));
+        }
+        Ok(())
+    }
+}
+
+impl Ties {
+    fn new() -> sys::Result<Self> {
+        let (line, theirs) = sys::line()?;
+        let (go, gone) = sys::pipe()?;
+        Ok(Self { ours: (line, gone), theirs: (theirs, go) })
+    }
+}
+
+/// How long a step took that began `at`.
+fn time(n: u16, at: Instant) -> Time {
+    Time { n, micros: u32::try_from(at.elapsed().as_micros()).unwrap_or(u32::MAX) }
+}
+
+/// What init needs, and the parent's ends of the pipes that are counted.
+fn streams(
+    plan: &Plan,
+    prepared: Prepared,
+    image: Image,
+) -> sys::Result<(init::Ready, Vec<(OwnedFd, Target)>)> {
+    let [stdin, mut stdout, mut stderr] = prepared.streams;
+    let (mut counted, mut ours) = ([None, None], Vec::new());
+    let files = [&mut stdout, &mut stderr];
+    for (stream, (end, file)) in (1..).zip(counted.iter_mut().zip(files)) {
+        if is_counted(plan, stream) {
+            let (read, write) = sys::pipe()?;
+            *end = Some(write);
+            ours.push((read, file.take().map_or(Target::Standard(stream), Target::File)));
+        }
+    }
+    let window = plan.supervise.terminal.then(Window::callers).flatten();
+    Ok((init::Ready { image, streams: [stdin, stdout, stderr], counted, window }, ours))
+}
+
+fn is_counted(plan: &Plan, stream: u8) -> bool {
+    plan.command.iter().any(|step| match &step.action {
+        Command::Streams { stdout, .. } if stream == 1 => *stdout == Stream::Counted,
+        Command::Streams { stderr, .. } => *stderr == Stream::Counted,
+        _ => false,
+    })
+}
+
+fn flag(kind: Namespace) -> u64 {
+    let flag = match kind {
+        Namespace::User => libc::CLONE_NEWUSER,
+        Namespace::Mount => libc::CLONE_NEWNS,
+        Namespace::Pid => libc::CLONE_NEWPID,
+        Namespace::Network => libc::CLONE_NEWNET,
+        Namespace::Uts => libc::CLONE_NEWUTS,
+        Namespace::Ipc => libc::CLONE_NEWIPC,
+        Namespace::Cgroup => libc::CLONE_NEWCGROUP,
+        Namespace::Time => libc::CLONE_NEWTIME,
+    };
+    u64::from(flag.unsigned_abs())
+}
+
+/// Whether a fault says that the command is not there, or can't be executed.
+fn ending(plan: &Plan, failure: Failure) -> Ending {
+    use nix::errno::Errno;
+    match (failure.n == plan.exec.n, failure.fault.call, failure.fault.errno) {
+        (true, Call::Execve, Errno::ENOENT) if failure.evidence.is_none() => {
+            Ending::NotFound(failure)
+        }
+        (true, Call::Execve, _) => Ending::NotExecutable(failure),
+        _ => Ending::Setup(failure),
+    }
+}

@@ -9,6 +9,7 @@ mod landlock;
 mod mount;
 mod process;
 mod security;
+pub mod supervise;
 mod terminal;
 
 use std::ffi::{CStr, OsStr, c_char, c_long};
@@ -261,6 +262,11 @@ pub fn chmod(dir: BorrowedFd<'_>, name: &Path, mode: u32) -> Result<()> {
         let returned = unsafe { libc::fchmodat(dir.as_raw_fd(), name.as_ptr(), mode, 0) };
         Call::Fchmod.check(returned.into()).map(drop)
     })
+}
+
+/// A pipe that closes on exec: the end to read, and the end to write.
+pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    nix::unistd::pipe2(OFlag::O_CLOEXEC).of(Call::Pipe)
 }
 
 /// Takes a descriptor that came in a message.

@@ -18,6 +18,7 @@ use super::line;
 use super::mounts::Tree;
 use super::text::Text;
 use crate::plan::{Command, IdRange, Init, Namespace, Plan};
+use crate::sys::supervise::Window;
 use crate::sys::{self, Call, Fault, Named, Program, Result};
 
 pub use namespaces::Namespaces;
@@ -31,6 +32,8 @@ pub struct Ready {
     pub streams: [Option<OwnedFd>; 3],
     /// The write ends of the pipes that are counted: stdout's and stderr's.
     pub counted: [Option<OwnedFd>; 2],
+    /// The size that the sandbox's terminal has from the first.
+    pub window: Option<Window>,
     /// The runner's own namespaces, noted before it entered any other.
     pub outside: Namespaces,
 }
@@ -277,6 +280,9 @@ impl<'p> Scene<'p> {
     fn open_terminal(&mut self) -> Result<()> {
         let master = self.tree.open_ptmx()?;
         self.terminal = Some(sys::terminal_peer(master.as_fd())?);
+        if let Some(window) = self.ready.window {
+            window.set(master.as_fd())?;
+        }
         line::send_terminal(self.line, master.as_fd())
     }
 

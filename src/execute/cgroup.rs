@@ -1,0 +1,196 @@
+//! Control groups of a run: their figures, the end of all that lives in them, their removal.
+
+use std::fs;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::plan::{Accounts, CgroupVersion, Group, Supervise};
+use crate::report::Figures;
+use crate::sys::{self, Fault};
+
+/// How long a group may take to become empty after all in it were killed.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Removes a group of ours, with the groups that were made in it, and kills what is left in
+/// them.
+pub(super) fn remove(path: &Path) -> sys::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match sys::rmdir(path) {
+            Err(Fault { errno: Errno::ENOENT, .. }) => return Ok(()),
+            Err(fault) if fault.errno == Errno::EBUSY && begun.elapsed() < PATIENCE => {}
+            other => return other,
+        }
+        kill_members(path);
+        for child in children(path) {
+            _ = remove(&child);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn children(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    dirs.map(|entry| entry.path()).collect()
+}
+
+/// Removes the empty groups of runners that are dead: `sixdocker-NAME-PID`, not locked.
+pub(super) fn sweep(parent: &Path) {
+    for path in children(parent) {
+        if is_orphan(&path) {
+            for child in children(&path) {
+                _ = sys::rmdir(&child);
+            }
+            _ = sys::rmdir(&path);
+        }
+    }
+}
+
+/// A pid may be that of another PID namespace, so the lock decides.
+fn is_orphan(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let pid = name.strip_prefix("sixdocker-").and_then(|rest| rest.rsplit_once('-'));
+    let Some(pid) = pid.and_then(|(_, pid)| pid.parse().ok()) else { return false };
+    let dead = kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH);
+    dead && sys::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)
+        .is_ok_and(|dir| sys::supervise::lock(dir.as_fd()))
+}
+
+/// Kills all that lives in the groups of this run.
+pub(super) fn kill_all(accounts: &Accounts) {
+    accounts.groups.iter().for_each(|group| kill_members(&group.path));
+}
+
+fn kill_members(path: &Path) {
+    // Since 5.14, and in cgroup v2 alone.
+    if sys::write_file(&path.join("cgroup.kill"), b"1").is_ok() {
+        return;
+    }
+    let members = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+    // Zero is a process of a PID namespace that we don't see.
+    for pid in members.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0) {
+        _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+    }
+}
+
+/// Processor time that all processes of the run have used.
+pub(super) fn cpu_used(accounts: &Accounts) -> Option<Duration> {
+    let group = accounts.cpu.as_ref()?;
+    match group.version {
+        CgroupVersion::V2 => {
+            let stat = read(group, "cpu.stat")?;
+            field(&stat, "usage_usec").map(Duration::from_micros)
+        }
+        CgroupVersion::V1 => find(accounts, "cpuacct.usage").map(Duration::from_nanos),
+    }
+}
+
+/// How many processes of a memory group the kernel has killed.
+pub(super) fn oom_kills(group: &Group) -> Option<u64> {
+    let file = match group.version {
+        CgroupVersion::V1 => "memory.oom_control",
+        CgroupVersion::V2 => "memory.events",
+    };
+    field(&read(group, file)?, "oom_kill")
+}
+
+/// Adds what the groups have counted to what is known already.
+pub(super) fn figures(watch: &Supervise, mut known: Figures) -> Figures {
+    let accounts = &watch.accounts;
+    known.memory_limit = watch.memory_limit;
+    if let Some(group) = &accounts.memory {
+        known.memory_peak = peak(group).or(known.memory_peak);
+        known.oom_kills = oom_kills(group).or(known.oom_kills);
+    }
+    known.pids_peak = accounts.pids.as_ref().and_then(|group| number(group, "pids.peak"));
+    if let Some(group) = &accounts.cpu {
+        match group.version {
+            CgroupVersion::V1 => cpu_v1(accounts, group, &mut known),
+            CgroupVersion::V2 => cpu_v2(group, &mut known),
+        }
+    }
+    known
+}
+
+fn peak(group: &Group) -> Option<u64> {
+    match group.version {
+        CgroupVersion::V1 => number(group, "memory.max_usage_in_bytes"),
+        CgroupVersion::V2 => number(group, "memory.peak"),
+    }
+}
+
+fn cpu_v1(accounts: &Accounts, group: &Group, known: &mut Figures) {
+    known.cpu_user =
+        find(accounts, "cpuacct.usage_user").map(Duration::from_nanos).or(known.cpu_user);
+    known.cpu_system =
+        find(accounts, "cpuacct.usage_sys").map(Duration::from_nanos).or(known.cpu_system);
+    let throttled = accounts.groups.iter().find_map(|group| read(group, "cpu.stat"));
+    if let Some(stat) = read(group, "cpu.stat").or(throttled) {
+        known.throttled_periods = field(&stat, "nr_throttled");
+        known.throttled = field(&stat, "throttled_time").map(Duration::from_nanos);
+    }
+}
+
+fn cpu_v2(group: &Group, known: &mut Figures) {
+    let Some(stat) = read(group, "cpu.stat") else { return };
+    let time = |name| field(&stat, name).map(Duration::from_micros);
+    known.cpu_user = time("user_usec").or(known.cpu_user);
+    known.cpu_system = time("system_usec").or(known.cpu_system);
+    known.throttled_periods = field(&stat, "nr_throttled");
+    known.throttled = time("throttled_usec");
+}
+
+/// A number in whichever of the run's groups has this file: on some hosts `cpu` and `cpuacct`
+/// are hierarchies of their own.
+fn find(accounts: &Accounts, file: &str) -> Option<u64> {
+    let groups = accounts.cpu.iter().chain(&accounts.groups);
+    groups.into_iter().find_map(|group| number(group, file))
+}
+
+fn read(group: &Group, file: &str) -> Option<String> {
+    fs::read_to_string(group.path.join(file)).ok()
+}
+
+fn number(group: &Group, file: &str) -> Option<u64> {
+    read(group, file)?.trim().parse().ok()
+}
+
+/// The number after `name` in a file of lines `name number`.
+fn field(text: &str, name: &str) -> Option<u64> {
+    let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+    lines.find(|(word, _)| *word == name)?.1.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_found_by_its_whole_name() {
+        let stat = "oom 3\noom_kill 1\noom_kill_disable 0\n";
+        assert_eq!(field(stat, "oom_kill"), Some(1));
+        assert_eq!(field(stat, "kill"), None);
+    }
+
+    #[test]
+    fn only_groups_of_dead_runners_are_orphans() {
+        let dir = std::env::temp_dir().join(format!("sixdocker-test-{}", std::process::id()));
+        let names = ["sixdocker-a-1", "sixdocker-a-4194303", "sixdocker-a", "other-4194303"];
+        for name in names {
+            fs::create_dir_all(dir.join(name)).unwrap();
+        }
+        sweep(&dir);
+        let mut left: Vec<_> =
+            children(&dir).iter().map(|path| path.file_name().unwrap().to_owned()).collect();
+        left.sort();
+        fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(left, ["other-4194303", "sixdocker-a", "sixdocker-a-1"]);
+    }
+}

@@ -1,0 +1,101 @@
+//! Init, as its parent sees it.
+
+use std::cell::Cell;
+use std::fs;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::sys::supervise::{Usage, reap, signal};
+use crate::sys::{Result, Status};
+
+/// A child that is killed and reaped when it is let go, if it was not before.
+#[derive(Debug)]
+pub(super) struct Child {
+    pid: i32,
+    pidfd: OwnedFd,
+    end: Cell<Option<(Status, Usage)>>,
+}
+
+impl Child {
+    pub(super) fn new(pid: i32, pidfd: OwnedFd) -> Self {
+        Self { pid, pidfd, end: Cell::new(None) }
+    }
+
+    pub(super) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        self.end.get().is_some()
+    }
+
+    /// How it ended, and what it and those it waited for have used.
+    pub(super) fn end(&self) -> Option<(Status, Usage)> {
+        self.end.get()
+    }
+
+    /// Sends it a signal. It may have ended meanwhile.
+    pub(super) fn signal(&self, number: i32) {
+        _ = signal(self.pidfd.as_fd(), number);
+    }
+
+    /// Waits for its end.
+    pub(super) fn reap(&self) -> Result<()> {
+        let reaped = reap(self.pid);
+        // One that can't be waited for is not ours to wait for.
+        let lost = (Status::Signal(Signal::SIGKILL as i32), Usage::default());
+        self.end.set(Some(*reaped.as_ref().unwrap_or(&lost)));
+        reaped.map(drop)
+    }
+
+    /// Whether it would notice the signal, as PID 1: the kernel keeps from it what it neither
+    /// handles nor blocks (pid_namespaces(7)).
+    pub(super) fn receives(&self, number: i32) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
+        let set = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or_default()
+        };
+        let bit = u32::try_from(number - 1).ok().and_then(|shift| 1u64.checked_shl(shift));
+        number == Signal::SIGKILL as i32
+            || bit.is_some_and(|bit| (set("SigCgt:") | set("SigBlk:")) & bit != 0)
+    }
+}
+
+impl AsFd for Child {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if !self.is_dead() {
+            self.signal(Signal::SIGKILL as i32);
+            _ = self.reap();
+        }
+    }
+}
+
+/// Kills and reaps all whom the sandbox left behind where it has no PID namespace of its own:
+/// they became our children.
+pub(super) fn kill_orphans() {
+    loop {
+        let orphans = children();
+        if orphans.is_empty() {
+            return;
+        }
+        for pid in orphans {
+            _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            _ = reap(pid);
+        }
+    }
+}
+
+fn children() -> Vec<i32> {
+    let own = std::process::id();
+    let list = fs::read_to_string(format!("/proc/{own}/task/{own}/children"));
+    list.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}

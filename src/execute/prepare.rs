@@ -1,0 +1,121 @@
+//! What the parent makes before there is anybody inside.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::Instant;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::{SFlag, fstat};
+
+use super::undo::{Made, Undo};
+use super::{cgroup, failure, time};
+use crate::plan::{Plan, Prepare};
+use crate::report::{Failure, Time};
+use crate::sys::supervise::{duplicate, enter_network, lock, set_nonblocking};
+use crate::sys::{self, Call, Fault, Named, Result};
+
+/// What was opened.
+#[derive(Debug, Default)]
+pub(super) struct Prepared {
+    /// Files for the standard streams.
+    pub(super) streams: [Option<OwnedFd>; 3],
+}
+
+/// Performs all steps of the scene.
+pub(super) fn all(
+    plan: &Plan,
+    undo: &mut Undo,
+    times: &mut Vec<Time>,
+) -> std::result::Result<Prepared, Failure> {
+    let mut prepared = Prepared::default();
+    sweep(plan);
+    for step in &plan.prepare {
+        let at = Instant::now();
+        perform(&step.action, &mut prepared, undo).map_err(failure(step.n))?;
+        times.push(time(step.n, at));
+    }
+    Ok(prepared)
+}
+
+/// Removes what runs that were killed left in the directories where groups are made now.
+fn sweep(plan: &Plan) {
+    let mut parents: Vec<&Path> = Vec::new();
+    for step in &plan.prepare {
+        if let Prepare::MakeCgroup { path } = &step.action
+            && let Some(parent) = path.parent()
+            && !parents.contains(&parent)
+        {
+            parents.push(parent);
+            cgroup::sweep(parent);
+        }
+    }
+}
+
+fn perform(action: &Prepare, prepared: &mut Prepared, undo: &mut Undo) -> Result<()> {
+    match action {
+        Prepare::MakeCgroup { path } => make_cgroup(path, undo),
+        Prepare::EnableControllers { path, controllers } => enable(path, controllers),
+        Prepare::WriteCgroup { path, value } => sys::write_file(path, value.as_bytes()),
+        Prepare::JoinNetwork { path } => join_network(path, undo),
+        Prepare::OpenStream { stream, path } => {
+            let file = open_stream(*stream, path)?;
+            if let Some(place) = prepared.streams.get_mut(usize::from(*stream)) {
+                *place = Some(file);
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Between mkdir and lock another run's sweep may take the group for one that was left: then
+/// it is made again.
+fn make_cgroup(path: &Path, undo: &mut Undo) -> Result<()> {
+    for _ in 0..8 {
+        sys::mkdirat(nix::fcntl::AT_FDCWD, path, 0o755)?;
+        let dir = sys::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY);
+        if let Ok(dir) = dir
+            && lock(dir.as_fd())
+            && path.is_dir()
+        {
+            undo.push(Made::Cgroup { path: path.to_owned(), _lock: dir });
+            return Ok(());
+        }
+    }
+    Err(Call::Mkdir.fault(Errno::EAGAIN))
+}
+
+fn enable(path: &Path, controllers: &[String]) -> Result<()> {
+    let words: Vec<String> = controllers.iter().map(|name| format!("+{name}")).collect();
+    sys::write_file(&path.join("cgroup.subtree_control"), words.join(" ").as_bytes())
+}
+
+fn join_network(path: &Path, undo: &mut Undo) -> Result<()> {
+    let there = open_special(path, OFlag::O_RDONLY)?;
+    let before = sys::open(Path::new("/proc/self/ns/net"), OFlag::O_RDONLY)?;
+    enter_network(&there)?;
+    undo.push(Made::Network { before });
+    Ok(())
+}
+
+/// Opens a file as a standard stream, without waiting for the other end of a FIFO and without
+/// making a terminal the runner's own.
+fn open_stream(stream: u8, path: &Path) -> Result<OwnedFd> {
+    if stream == 0 {
+        return open_special(path, OFlag::O_RDONLY);
+    }
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC;
+    open_special(path, flags)
+}
+
+fn open_special(path: &Path, flags: OFlag) -> Result<OwnedFd> {
+    let flags = flags | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = sys::openat(nix::fcntl::AT_FDCWD, path, flags, 0o666)?;
+    let kind = SFlag::from_bits_truncate(fstat(&file).of(Call::Open)?.st_mode);
+    if kind & SFlag::S_IFMT == SFlag::S_IFDIR {
+        return Err(Fault { call: Call::Open, errno: Errno::EISDIR });
+    }
+    set_nonblocking(file.as_fd(), false)?;
+    // Above the standard streams, whatever the caller had closed.
+    duplicate(file.as_fd())
+}

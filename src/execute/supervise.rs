@@ -1,0 +1,491 @@
+//! Watches a sandbox from the start of init to its end: one loop, waiting in one place.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+
+use super::limits::{Limits, Reached};
+use super::line::{self, Message};
+use super::relay::{Relay, Sink, Turn};
+use super::terminal::Terminal;
+use super::{Started, Target, cgroup, child::Child, ending};
+use crate::plan::{Namespace, Plan};
+use crate::report::{Ending, Failure, Figures, Outcome, Time};
+use crate::sys::Status;
+use crate::sys::supervise::{Came, Signals};
+
+/// How long the last output of a run that was ended may take.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// Watches until nobody is left inside and everything that was said is passed on.
+pub(super) fn watch(plan: &Plan, started: Started, signals: &Signals) -> Outcome {
+    let mut watch = Watch::new(plan, started, signals);
+    while !watch.is_over() {
+        watch.turn();
+    }
+    watch.outcome()
+}
+
+struct Watch<'p> {
+    plan: &'p Plan,
+    signals: &'p Signals,
+    child: Child,
+    line: Option<OwnedFd>,
+    heard: Heard,
+    limits: Limits<'p>,
+    stop: Option<Stop>,
+    terminal: Option<Terminal>,
+    counted: Vec<Relay>,
+    output: u64,
+    /// With nobody left inside: when the last of the output is given up.
+    drain: Option<Instant>,
+    begun: Instant,
+    troubles: Vec<String>,
+}
+
+/// What init has told.
+#[derive(Default)]
+struct Heard {
+    failure: Option<Failure>,
+    ended: Option<Status>,
+    times: Vec<u32>,
+    /// When the command began to run, since the runner's start.
+    running: Option<Duration>,
+}
+
+/// Why a run is being ended, and how far that is.
+struct Stop {
+    reason: Reason,
+    /// When patience ends.
+    kill: Option<Instant>,
+    /// All were killed.
+    killed: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    Limit(Reached),
+    Output,
+    Asked(Came),
+    /// Nobody takes its output any more.
+    Unread,
+    /// The caller's terminal is gone.
+    HungUp,
+}
+
+/// What a descriptor of the loop belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Line,
+    Child,
+    Signals,
+    Memory,
+    Input,
+    Output,
+    Counted(usize),
+}
+
+impl<'p> Watch<'p> {
+    fn new(plan: &'p Plan, started: Started, signals: &'p Signals) -> Self {
+        let Started { child, line, counted, begun } = started;
+        let mut troubles = Vec::new();
+        let mut relay = |(from, target): (OwnedFd, Target)| {
+            let sink = match target {
+                Target::Standard(stream) => Sink::standard(stream),
+                Target::File(file) => Ok(Sink::of(file)),
+            };
+            let failed = |fault| troubles.push(format!("output can't be passed on: {fault:?}"));
+            sink.map_err(failed).ok().map(|sink| Relay::new(from, sink))
+        };
+        let counted = counted.into_iter().filter_map(&mut relay).collect();
+        Self {
+            plan,
+            signals,
+            child,
+            line: Some(line),
+            heard: Heard::default(),
+            limits: Limits::new(&plan.supervise, Instant::now()),
+            stop: None,
+            terminal: None,
+            counted,
+            output: 0,
+            drain: None,
+            begun,
+            troubles,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let terminal = self.terminal.as_ref().is_none_or(|terminal| terminal.output.is_done());
+        let counted = self.counted.iter().all(Relay::is_done);
+        self.child.is_dead() && self.line.is_none() && terminal && counted
+    }
+
+    fn turn(&mut self) {
+        for (of, _) in self.wait() {
+            match of {
+                Of::Line => self.listen(),
+                Of::Child => self.ended(),
+                Of::Signals => self.signals(),
+                Of::Memory => self.limits.cried(),
+                Of::Input => self.input(),
+                Of::Output => self.output(),
+                Of::Counted(n) => self.counted(n),
+            }
+        }
+        self.look_at_clock(Instant::now());
+    }
+
+    /// Waits for anything to happen.
+    fn wait(&self) -> Vec<(Of, PollFlags)> {
+        let awaited = self.awaited();
+        let mut fds: Vec<PollFd<'_>> =
+            awaited.iter().map(|(_, (fd, flags))| PollFd::new(*fd, *flags)).collect();
+        match poll(&mut fds, self.patience()) {
+            Ok(count) if count > 0 => {}
+            _ => return Vec::new(),
+        }
+        let happened = fds.iter().map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
+        let of = awaited.iter().map(|(of, _)| *of);
+        of.zip(happened).filter(|(_, flags)| !flags.is_empty()).collect()
+    }
+
+    fn awaited(&self) -> Vec<(Of, (BorrowedFd<'_>, PollFlags))> {
+        let read = |fd| (fd, PollFlags::POLLIN);
+        let mut awaited = vec![(Of::Signals, read(self.signals.as_fd()))];
+        awaited.extend(self.line.as_ref().map(|line| (Of::Line, read(line.as_fd()))));
+        if !self.child.is_dead() {
+            awaited.push((Of::Child, read(self.child.as_fd())));
+            awaited.extend(self.limits.event().map(|event| (Of::Memory, read(event))));
+        }
+        if let Some(terminal) = &self.terminal {
+            awaited.extend(terminal.input.wants().map(|wants| (Of::Input, wants)));
+            awaited.extend(terminal.output.wants().map(|wants| (Of::Output, wants)));
+        }
+        for (n, relay) in self.counted.iter().enumerate() {
+            awaited.extend(relay.wants().map(|wants| (Of::Counted(n), wants)));
+        }
+        awaited
+    }
+
+    fn patience(&self) -> PollTimeout {
+        let next = match &self.stop {
+            _ if self.child.is_dead() => self.drain,
+            Some(stop) => stop.kill,
+            None => self.limits.next(),
+        };
+        let Some(next) = next else { return PollTimeout::NONE };
+        let left = next.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
+        PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+    }
+
+    fn look_at_clock(&mut self, now: Instant) {
+        if self.child.is_dead() {
+            if self.drain.is_some_and(|drain| drain <= now) {
+                self.give_up_output();
+            }
+            return;
+        }
+        if self.stop.as_ref().and_then(|stop| stop.kill).is_some_and(|kill| kill <= now) {
+            self.kill();
+        }
+        if self.stop.is_none()
+            && let Some(reached) = self.limits.reached(now)
+        {
+            self.stop(Reason::Limit(reached));
+        }
+    }
+
+    /// One message of init, or the end of the line: the command runs, or init is dead.
+    fn listen(&mut self) {
+        let Some(line) = &self.line else { return };
+        match line::receive(line) {
+            Ok(Some(message)) => self.hear(message),
+            Ok(None) | Err(_) => {
+                self.line = None;
+                self.runs();
+            }
+        }
+    }
+
+    fn hear(&mut self, message: Message) {
+        match message {
+            Message::Fault { n, fault } => {
+                self.heard.failure = Some(Failure { n, fault, evidence: None });
+            }
+            Message::Evidence(text) => {
+                if let Some(failure) = &mut self.heard.failure {
+                    failure.evidence = Some(text);
+                }
+            }
+            Message::Ended(status) => self.heard.ended = Some(status),
+            Message::Terminal(master) => match Terminal::new(master) {
+                Ok(terminal) => self.terminal = Some(terminal),
+                Err(fault) => {
+                    self.heard.failure = Some(super::failure(self.plan.clone.n)(fault));
+                    self.kill();
+                }
+            },
+            Message::Times(times) => {
+                self.heard.times = times;
+                // With an init that stays, the line does not end when the command runs.
+                if self.plan.spawn.is_some() {
+                    self.runs();
+                }
+            }
+        }
+    }
+
+    fn runs(&mut self) {
+        if self.heard.failure.is_none() && self.heard.running.is_none() {
+            self.heard.running = Some(self.begun.elapsed());
+        }
+    }
+
+    /// Init is dead, and with it everyone in its PID namespace.
+    fn ended(&mut self) {
+        if let Err(fault) = self.child.reap() {
+            self.troubles.push(format!("init could not be waited for: {fault:?}"));
+        }
+        if !self.is_alone() {
+            cgroup::kill_all(&self.plan.supervise.accounts);
+            super::child::kill_orphans();
+        }
+        if let Some(terminal) = &mut self.terminal {
+            terminal.left();
+        }
+        let soon = Instant::now().checked_add(DRAIN);
+        self.drain = if self.stop.is_some() { soon } else { self.limits.timeout() };
+    }
+
+    /// Nobody reads what is left of the output.
+    fn give_up_output(&mut self) {
+        self.troubles.push("nobody read the rest of its output".to_owned());
+        self.relays().for_each(Relay::give_up);
+        self.drain = None;
+    }
+
+    /// The sandbox has a PID namespace of its own.
+    fn is_alone(&self) -> bool {
+        self.plan.clone.action.namespaces.contains(&Namespace::Pid)
+    }
+
+    fn signals(&mut self) {
+        while let Some(came) = self.signals.next() {
+            match came.signal {
+                Signal::SIGTERM | Signal::SIGINT | Signal::SIGHUP | Signal::SIGQUIT => {
+                    self.asked(came);
+                }
+                Signal::SIGUSR1 | Signal::SIGUSR2 => self.child.signal(came.signal as i32),
+                Signal::SIGWINCH => match &self.terminal {
+                    Some(terminal) => terminal.resize(),
+                    None => self.child.signal(came.signal as i32),
+                },
+                Signal::SIGTSTP => self.terminal.iter().for_each(Terminal::suspend),
+                Signal::SIGCONT => self.terminal.iter().for_each(Terminal::resume),
+                _ => {}
+            }
+        }
+    }
+
+    /// Somebody wants the run to end. Once more, and it is killed; when only output is left
+    /// that nobody takes, that is given up.
+    fn asked(&mut self, came: Came) {
+        if self.child.is_dead() {
+            let reason = Reason::Asked(came);
+            self.stop.get_or_insert(Stop { reason, kill: None, killed: false });
+            self.relays().for_each(Relay::give_up);
+        } else if self.stop.is_some() {
+            self.kill();
+        } else {
+            self.stop(Reason::Asked(came));
+        }
+    }
+
+    fn relays(&mut self) -> impl Iterator<Item = &mut Relay> {
+        let output = self.terminal.as_mut().map(|terminal| &mut terminal.output);
+        output.into_iter().chain(&mut self.counted)
+    }
+
+    /// Ends the run for this reason: at once, or by a signal and a time of grace.
+    fn stop(&mut self, reason: Reason) {
+        if self.stop.is_some() {
+            return;
+        }
+        let signal = if reason.is_gentle() { self.heeded(reason.signal()) } else { None };
+        let kill = Instant::now().checked_add(self.plan.supervise.grace);
+        self.stop = Some(Stop { reason, kill, killed: false });
+        match signal {
+            Some(signal) => {
+                self.child.signal(signal);
+                // One that is stopped would not hear it.
+                self.child.signal(Signal::SIGCONT as i32);
+            }
+            None => self.kill(),
+        }
+    }
+
+    /// The signal that the command does not miss: the very one that came, or the stop signal.
+    /// TERM is what a stop signal stands for.
+    fn heeded(&self, came: Option<i32>) -> Option<i32> {
+        self.heard.running?;
+        let came = came.filter(|signal| *signal != Signal::SIGTERM as i32);
+        let stop = self.plan.supervise.stop_signal;
+        let mut signals = came.into_iter().chain([stop]);
+        let first = self.plan.spawn.is_none() && self.is_alone();
+        signals.find(|signal| !first || self.child.receives(*signal))
+    }
+
+    fn kill(&mut self) {
+        if let Some(stop) = &mut self.stop {
+            stop.kill = None;
+            stop.killed = true;
+        }
+        self.child.signal(Signal::SIGKILL as i32);
+        cgroup::kill_all(&self.plan.supervise.accounts);
+    }
+
+    fn input(&mut self) {
+        let Some(terminal) = &mut self.terminal else { return };
+        if terminal.input.turn(u64::MAX) == Turn::End && terminal.input_ended() {
+            self.stop(Reason::HungUp);
+        }
+    }
+
+    fn output(&mut self) {
+        let left = self.left();
+        let Some(terminal) = &mut self.terminal else { return };
+        match terminal.output.turn(left) {
+            Turn::Read(count) => self.output += count as u64,
+            Turn::Over => self.over(),
+            Turn::Refused(errno) => self.refused(errno),
+            Turn::End => {}
+        }
+    }
+
+    /// How many bytes of output may still come.
+    fn left(&self) -> u64 {
+        self.plan.supervise.output.map_or(u64::MAX, |limit| limit.saturating_sub(self.output))
+    }
+
+    fn over(&mut self) {
+        self.relays().for_each(Relay::close);
+        self.stop(Reason::Output);
+    }
+
+    fn refused(&mut self, errno: Errno) {
+        self.lament(errno);
+        let hung_up = errno == Errno::EIO;
+        let reason = if hung_up { Reason::HungUp } else { Reason::Unread };
+        self.stop(reason);
+    }
+
+    fn lament(&mut self, errno: Errno) {
+        if errno != Errno::EPIPE {
+            self.troubles.push(format!("output could not be written: {}", errno.desc()));
+        }
+    }
+
+    fn counted(&mut self, n: usize) {
+        let left = self.left();
+        let Some(relay) = self.counted.get_mut(n) else { return };
+        match relay.turn(left) {
+            Turn::Read(count) => self.output += count as u64,
+            Turn::Over => self.over(),
+            Turn::Refused(errno) => {
+                // The command is told in its own way: nobody reads the pipe any more.
+                relay.give_up();
+                self.lament(errno);
+            }
+            Turn::End => {}
+        }
+    }
+
+    fn outcome(self) -> Outcome {
+        let (status, usage) = self.child.end().unwrap_or((Status::Signal(9), <_>::default()));
+        let status = self.heard.ended.unwrap_or(status);
+        let watch = &self.plan.supervise;
+        let oom_kills = watch.accounts.memory.as_ref().and_then(cgroup::oom_kills);
+        let figures = Figures {
+            setup: self.heard.running,
+            cpu_user: Some(usage.user),
+            cpu_system: Some(usage.system),
+            memory_peak: Some(usage.resident),
+            oom_kills,
+            output: watch.output.is_some().then_some(self.output),
+            ..Figures::default()
+        };
+        let starved = oom_kills.is_some_and(|kills| kills > 0) && status == Status::Signal(9);
+        Outcome {
+            asked: self.stop.as_ref().and_then(Stop::asked),
+            killed: self.stop.as_ref().is_some_and(|stop| stop.killed),
+            started: self.heard.running.is_some() && self.heard.failure.is_none(),
+            times: self.times(),
+            ending: self.ending(status, starved),
+            status: Some(status),
+            figures,
+            troubles: self.troubles,
+        }
+    }
+
+    fn ending(&self, status: Status, starved: bool) -> Ending {
+        let reason = self.stop.as_ref().map(|stop| stop.reason);
+        match (reason, &self.heard.failure, status) {
+            (Some(reason), _, _) => reason.ending(),
+            (None, Some(failure), _) => ending(self.plan, failure.clone()),
+            (None, None, _) if starved => Ending::Memory,
+            (None, None, Status::Exit(0)) => Ending::Ok,
+            (None, None, Status::Exit(code)) => Ending::Exit(code),
+            (None, None, Status::Signal(signal)) => Ending::Signal(signal),
+        }
+    }
+
+    /// The times of init's steps, in their order.
+    fn times(&self) -> Vec<Time> {
+        let init = self.plan.init.iter().map(|step| step.n);
+        let spawn = self.plan.spawn.iter().map(|step| step.n);
+        let command = self.plan.command.iter().map(|step| step.n);
+        let numbers = init.chain(spawn).chain(command);
+        numbers.zip(&self.heard.times).map(|(n, micros)| Time { n, micros: *micros }).collect()
+    }
+}
+
+impl Stop {
+    fn asked(&self) -> Option<Came> {
+        match self.reason {
+            Reason::Asked(came) => Some(came),
+            _ => None,
+        }
+    }
+}
+
+impl Reason {
+    /// The command gets the time to end by itself.
+    fn is_gentle(self) -> bool {
+        !matches!(self, Self::Output | Self::Limit(Reached::CpuTime | Reached::Memory))
+    }
+
+    /// What it would get in its own way: the signal that came, a hang-up.
+    fn signal(self) -> Option<i32> {
+        match self {
+            Self::Asked(came) => Some(came.signal as i32),
+            Self::Unread | Self::HungUp => Some(Signal::SIGHUP as i32),
+            Self::Limit(_) | Self::Output => None,
+        }
+    }
+
+    fn ending(self) -> Ending {
+        match self {
+            Self::Limit(Reached::Timeout) => Ending::Timeout,
+            Self::Limit(Reached::CpuTime) => Ending::CpuTime,
+            Self::Limit(Reached::Memory) => Ending::Memory,
+            Self::Output => Ending::Output,
+            Self::Asked(came) => Ending::Cancelled(came.signal as i32),
+            Self::Unread => Ending::Cancelled(Signal::SIGPIPE as i32),
+            Self::HungUp => Ending::Cancelled(Signal::SIGHUP as i32),
+        }
+    }
+}

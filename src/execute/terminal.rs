@@ -1,0 +1,85 @@
+//! The caller's terminal and the sandbox's, tied together.
+//!
+//! The sandbox has a terminal of its own; only bytes pass between the two. The caller's is raw
+//! for as long as this value lives.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::sys::signal::{Signal, raise};
+use nix::unistd::isatty;
+
+use super::relay::{Relay, Sink};
+use crate::sys::supervise::{Raw, Window, duplicate, set_nonblocking, standard};
+use crate::sys::{self, Result};
+
+/// What ends input at the beginning of a line: ^D.
+const END: u8 = 4;
+
+/// Both terminals.
+#[derive(Debug)]
+pub(super) struct Terminal {
+    master: OwnedFd,
+    /// Held so that the sandbox's terminal is not hung up while nobody inside has it open.
+    peer: Option<OwnedFd>,
+    raw: Option<Raw>,
+    pub(super) input: Relay,
+    pub(super) output: Relay,
+}
+
+impl Terminal {
+    /// Ties the sandbox's terminal to the caller's streams.
+    pub(super) fn new(master: OwnedFd) -> Result<Self> {
+        set_nonblocking(master.as_fd(), true)?;
+        let again = || duplicate(master.as_fd());
+        let input = Relay::new(duplicate(standard(0))?, Sink::own(again()?));
+        let output = Relay::new(again()?, Sink::standard(1)?);
+        let terminals = [0, 1].map(|stream| isatty(standard(stream)).unwrap_or(false));
+        let [input_is_one, output_is_one] = terminals;
+        let raw = input_is_one.then(|| Raw::enter(standard(0), output_is_one)).transpose()?;
+        let peer = sys::terminal_peer(master.as_fd()).ok();
+        let terminal = Self { master, peer, raw, input, output };
+        terminal.resize();
+        Ok(terminal)
+    }
+
+    /// The sandbox's window is as large as the caller's.
+    pub(super) fn resize(&self) {
+        if let Some(window) = Window::callers() {
+            // A terminal that is hung up has no use for a size.
+            _ = window.set(self.master.as_fd());
+        }
+    }
+
+    /// The runner was told to stop for a while: the caller gets the terminal as it was.
+    pub(super) fn suspend(&self) {
+        if let Some(raw) = &self.raw {
+            raw.restore();
+        }
+        _ = raise(Signal::SIGSTOP);
+        self.resume();
+    }
+
+    /// The runner goes on.
+    pub(super) fn resume(&self) {
+        if let Some(raw) = &self.raw {
+            _ = raw.again();
+        }
+        self.resize();
+    }
+
+    /// The caller's input is at its end. True when that is because the terminal is gone.
+    pub(super) fn input_ended(&mut self) -> bool {
+        if self.raw.is_some() {
+            return true;
+        }
+        let ends: &[u8] = if self.input.last() == b'\n' { &[END] } else { &[END, END] };
+        self.input.push(ends);
+        false
+    }
+
+    /// Nobody is left inside: what is in the sandbox's terminal is all that will come.
+    pub(super) fn left(&mut self) {
+        self.peer = None;
+        self.input.give_up();
+    }
+}

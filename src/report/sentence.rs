@@ -1,0 +1,111 @@
+//! The last line on the terminal: why the run is over, where that is not the command's doing.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::{Ending, Figures, Outcome};
+use crate::plan::Plan;
+
+/// One sentence on why the run is over; none where the command ended by itself, or where a
+/// step failed and a diagnostic tells it.
+#[must_use]
+pub fn sentence(plan: &Plan, outcome: &Outcome) -> Option<String> {
+    let name = plan.name.escape_default();
+    let why = why(plan, outcome)?;
+    let when = if outcome.started { "" } else { ", before the command ran" };
+    Some(format!("{name} {why}{when}"))
+}
+
+fn why(plan: &Plan, outcome: &Outcome) -> Option<String> {
+    let watch = &plan.supervise;
+    Some(match &outcome.ending {
+        Ending::Signal(number) => format!("was killed by {}", signal(*number)),
+        Ending::Timeout => format!("was {} its timeout{}", stopped(outcome), of(watch.timeout)),
+        Ending::CpuTime => {
+            format!("was killed by its processor time limit{}", of(watch.cpu_time))
+        }
+        Ending::Memory => memory(&outcome.figures),
+        Ending::Output => {
+            let limit = watch.output.map_or(String::new(), |limit| format!(" of {}", size(limit)));
+            format!("was killed by its output limit{limit}")
+        }
+        Ending::Cancelled(number) => cancelled(outcome, *number),
+        Ending::Ok | Ending::Exit(_) => return None,
+        Ending::Setup(_) | Ending::NotFound(_) | Ending::NotExecutable(_) => return None,
+    })
+}
+
+fn stopped(outcome: &Outcome) -> &'static str {
+    if outcome.killed { "killed by" } else { "stopped by" }
+}
+
+fn of(limit: Option<Duration>) -> String {
+    limit.map_or(String::new(), |limit| format!(" of {}", duration(limit)))
+}
+
+fn memory(figures: &Figures) -> String {
+    let peak = figures.memory_peak.map_or(String::new(), |peak| format!(" (peak {})", size(peak)));
+    match figures.memory_limit {
+        Some(limit) => format!("was killed by its memory limit of {}{peak}", size(limit)),
+        None => format!("was killed because memory ran out around it{peak}"),
+    }
+}
+
+fn cancelled(outcome: &Outcome, number: i32) -> String {
+    let signal = signal(number);
+    let sender = outcome.asked.and_then(|came| came.sender);
+    let from = sender.map_or(String::new(), |(pid, _)| format!(" from process {pid}"));
+    if number == Signal::SIGPIPE as i32 {
+        "was stopped because nobody reads its output any more".to_owned()
+    } else if outcome.killed {
+        format!("was killed, as asked by {signal}{from}")
+    } else {
+        format!("was stopped, as asked by {signal}{from}")
+    }
+}
+
+fn signal(number: i32) -> String {
+    Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |s| s.to_string())
+}
+
+/// A size as people read it: `100 MiB`, `1.5 GiB`, `12 bytes`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let Some((unit, shift)) = UNITS.into_iter().find(|(_, shift)| bytes >> shift > 0) else {
+        return format!("{bytes} bytes");
+    };
+    let (whole, rest) = (bytes >> shift, bytes & ((1 << shift) - 1));
+    match rest.saturating_mul(10) >> shift {
+        0 => format!("{whole} {unit}"),
+        tenths => format!("{whole}.{tenths} {unit}"),
+    }
+}
+
+fn duration(time: Duration) -> String {
+    let millis = time.as_millis();
+    match (millis / 1000, millis % 1000) {
+        (0, millis) => format!("{millis} ms"),
+        (seconds, 0) if seconds >= 60 && seconds % 60 == 0 => format!("{} min", seconds / 60),
+        (seconds, 0) => format!("{seconds} s"),
+        (seconds, millis) => format!("{}.{} s", seconds, format!("{millis:03}").trim_end_matches('0')),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_durations_read_well() {
+        assert_eq!(size(100 << 20), "100 MiB");
+        assert_eq!(size(3 << 29), "1.5 GiB");
+        assert_eq!(size(1023), "1023 bytes");
+        assert_eq!(size(u64::MAX), "16777215.9 TiB");
+        assert_eq!(duration(Duration::from_millis(1250)), "1.25 s");
+        assert_eq!(duration(Duration::from_millis(50)), "50 ms");
+        assert_eq!(duration(Duration::from_secs(120)), "2 min");
+        assert_eq!(duration(Duration::from_secs(90)), "90 s");
+    }
+}
