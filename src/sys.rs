@@ -5,6 +5,7 @@
 //! call it was; what was being done with it, its caller knows.
 #![allow(unsafe_code, reason = "this is the fence")]
 
+mod look;
 mod mount;
 mod process;
 mod security;
@@ -21,7 +22,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::libc;
 
-pub use self::{mount::*, process::*, security::*, terminal::*};
+pub use self::{look::*, mount::*, process::*, security::*, terminal::*};
 
 macro_rules! calls {
     ($($name:ident = $text:literal),* $(,)?) => {
@@ -50,7 +51,7 @@ macro_rules! calls {
 }
 
 calls! {
-    Capset = "capset", Chdir = "chdir", Clone3 = "clone3", CloseRange = "close_range", Dup2 = "dup2",
+    Capget = "capget", Capset = "capset", Chdir = "chdir", Clone3 = "clone3", CloseRange = "close_range", Dup2 = "dup2",
     Execve = "execve", Fchdir = "fchdir", Fchmod = "fchmod", Fork = "fork", Fsconfig = "fsconfig",
     Fsmount = "fsmount", Fsopen = "fsopen", Ioctl = "ioctl", Kill = "kill", Mkdir = "mkdir",
     Mount = "mount", MountSetattr = "mount_setattr", MoveMount = "move_mount",
