@@ -181,7 +181,8 @@ fn streams(
         }
     }
     let window = plan.supervise.terminal.then(Window::callers).flatten();
-    Ok((init::Ready { image, streams: [stdin, stdout, stderr], counted, window }, ours))
+    let outside = init::Namespaces::own();
+    Ok((init::Ready { image, streams: [stdin, stdout, stderr], counted, window, outside }, ours))
 }
 
 fn is_counted(plan: &Plan, stream: u8) -> bool {

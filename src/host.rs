@@ -9,13 +9,19 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 /// Facts about a machine and the caller's standing on it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Host {
     /// The kernel's release, as uname(2) gives it.
     pub kernel: String,
     /// The caller's effective ids.
     pub uid: u32,
     pub gid: u32,
+    /// The caller's supplementary groups, without `gid`.
+    pub groups: Vec<u32>,
+    /// The caller may map ids and give up groups as it likes: it has CAP_SETUID, CAP_SETGID
+    /// and CAP_SYS_ADMIN.
+    pub privileged: bool,
     /// A word that no other run alive has: the runner's pid.
     pub run: String,
     /// None where the run needs no control group and nobody looked.
@@ -23,13 +29,36 @@ pub struct Host {
     /// Why a new proc can't be mounted in a nested namespace, where that is so
     /// (the first mount that covers a part of /proc).
     pub proc_mask: Option<String>,
-    /// The caller's subordinate ids, and the helper that maps them.
+    /// The caller's subordinate ids, and the helpers that map them.
     pub subordinate: Option<Subordinate>,
     /// What keeps the caller from making a user namespace, where something does.
     pub userns_forbidden: Option<String>,
+    /// The version of Landlock's interface; 0 is none.
+    pub landlock: u8,
+    /// Why no seccomp filter can be installed, where that is so.
+    pub seccomp_missing: Option<String>,
+    /// Why no overlay can be mounted, where that is so.
+    pub overlay_missing: Option<String>,
+    /// The caller's resource limits, by the word of `ulimits`.
+    pub limits: BTreeMap<String, ResourceLimit>,
+    /// The caller's personality(2); 0 is plain Linux.
+    pub personality: u32,
+    /// The caller runs under a real-time scheduler.
+    pub realtime: bool,
+    pub oom_score_adj: i16,
+    pub nice: i8,
+    /// The machine has swap.
+    pub swap: bool,
 }
 
-/// The caller's ranges in /etc/subuid and /etc/subgid.
+/// A limit of setrlimit(2); none is unlimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceLimit {
+    pub soft: Option<u64>,
+    pub hard: Option<u64>,
+}
+
+/// The caller's ranges in /etc/subuid and /etc/subgid: first id and count.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Subordinate {
     pub uid: (u32, u32),
@@ -48,10 +77,13 @@ pub struct Cgroups {
 }
 
 /// A place where groups can be made, or the reason why not.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Hierarchy {
     /// Where it is mounted.
     pub mount: PathBuf,
+    /// The runner's own group.
+    pub own: PathBuf,
     /// The directory in which our groups may be made.
     pub parent: Option<PathBuf>,
     /// Why there is none.
@@ -60,4 +92,10 @@ pub struct Hierarchy {
     pub controllers: Vec<String>,
     /// v2: those of them that still must be enabled in `parent`'s subtree_control.
     pub enable: Vec<String>,
+    /// Files that a group of another machine might have and one of this machine has not, such
+    /// as `memory.swap.max`, as far as that is known.
+    pub lacks: Vec<String>,
+    /// What `parent` itself has, where a child must copy it or may not go beyond it, such as
+    /// `cpuset.cpus`.
+    pub has: BTreeMap<String, String>,
 }

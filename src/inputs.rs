@@ -3,8 +3,24 @@
 //! The planner asks this value and never the machine. What is looked up is opened without
 //! following a link out of the root file system, and never blocks on a FIFO or a device.
 
+mod look;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+/// What `rootfs: host` shows of the host's root: directories, read-only, or the links they are.
+pub const SYSTEM: [&str; 8] =
+    ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store"];
+
+/// What it shows of the host's /etc: what programs need and what holds no secret.
+pub const ETC: [&str; 6] = [
+    "/etc/alternatives",
+    "/etc/ld.so.cache",
+    "/etc/ssl/certs",
+    "/etc/ssl/openssl.cnf",
+    "/etc/pki/tls/certs",
+    "/etc/pki/ca-trust/extracted",
+];
 
 /// Everything that was looked up.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +38,12 @@ pub struct Inputs {
     pub group: Option<String>,
     /// Every path of the host that the manifest names, as an absolute path.
     pub paths: BTreeMap<PathBuf, Found>,
+    /// What stands in a root file system that is a directory, at the paths where something is
+    /// to be mounted.
+    pub inside: BTreeMap<String, Found>,
+    /// Of every block device that `limits.io` names and that is a partition: its whole disk,
+    /// by `MAJ:MIN`.
+    pub disks: BTreeMap<String, String>,
 }
 
 /// What stands at a path of the host.
@@ -34,6 +56,8 @@ pub enum Found {
     /// A regular file; its content where the manifest wants it read (`env_file`,
     /// `files: source`, a seccomp profile).
     File(Option<String>),
+    /// A symbolic link, where links are not followed (`/bin`, `/lib` … of the host).
+    Link(String),
     /// A character or block device: `c` or `b`, major, minor.
     Device(char, u32, u32),
     /// A FIFO, socket, or other thing.

@@ -14,6 +14,7 @@ pub mod cause;
 pub mod check;
 pub mod cli;
 pub mod diagnostic;
+pub mod doctor;
 pub mod execute;
 pub mod host;
 pub mod inputs;

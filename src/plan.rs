@@ -9,6 +9,10 @@
 //! init                  └──────────────── init ── (spawn) ── command ── exec
 //! ```
 
+mod listing;
+mod show;
+mod steps;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +21,9 @@ use serde::Serialize;
 use crate::capability::Capability;
 use crate::seccomp::Filter;
 use crate::source::Pointer;
+
+pub use listing::{Line, json, listing};
+pub use steps::{AnyStep, Side};
 
 /// All the steps of one run.
 #[derive(Clone, Debug, PartialEq, Serialize)]

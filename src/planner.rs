@@ -1,1 +1,148 @@
-//! From what is asked for and what the host is to what will be done.
+//! From what is asked to what is done.
+//!
+//! The order of the steps is decided here and nowhere else; the rooms below say which steps a
+//! part of the manifest needs. All of it is pure: the machine is asked by `probe` and `inputs`.
+
+mod command;
+mod dev;
+mod draft;
+mod env_file;
+mod files;
+mod groups;
+mod identity;
+mod isolation;
+mod limits;
+mod mounts;
+mod passwd;
+mod proc;
+mod root;
+mod rlimits;
+mod security;
+mod streams;
+mod sysctls;
+
+use crate::diagnostic::Problem;
+use crate::host::Host;
+use crate::inputs::Inputs;
+use crate::manifest::Manifest;
+use crate::plan::{CloneInit, Init, Plan, Spawn, Step, Supervise, Verify};
+use draft::{Draft, asked, default, step};
+
+pub use command::PATH;
+pub(crate) use groups::controllers;
+pub(crate) use rlimits::word as ulimit_word;
+
+/// Draws the plan of a manifest for a host, or says everything that keeps it from being drawn.
+pub fn plan(manifest: &Manifest, host: &Host, inputs: &Inputs) -> Result<Plan, Vec<Problem>> {
+    let mut draft = Draft::new(manifest, host, inputs);
+    let plan = draw(&mut draft);
+    draft.finish(plan)
+}
+
+fn draw(draft: &mut Draft<'_>) -> Plan {
+    let manifest = draft.manifest;
+    let isolation = isolation::choose(draft);
+    let identity = identity::choose(draft, &isolation);
+    let groups = groups::choose(draft, &isolation);
+    let streams = streams::choose(draft);
+    let security = security::choose(draft, &isolation);
+    let network = isolation::network(draft);
+
+    let init = [
+        vec![
+            step(Init::ParentDeathSignal, &default("init")),
+            step(Init::NewSession, &default("init")),
+        ],
+        identity.map.clone(),
+        groups.join.clone(),
+        isolation::late(draft, &isolation, &groups),
+        rlimits::oom_score(draft),
+        vec![step(Init::Undumpable, &default("security"))],
+        security::own(draft),
+        isolation::names(draft, &isolation),
+        sysctls::steps(draft, &isolation),
+        vec![step(Init::PrivateMounts, &default("mounts"))],
+        file_systems(draft, &isolation, &identity, &streams),
+        vec![step(Init::PivotRoot, &root::origin(draft))],
+        rlimits::steps(draft, &groups),
+        rlimits::nice(draft),
+        vec![rlimits::umask(draft)],
+        identity.set.clone(),
+        vec![command::working_dir(draft)],
+        security.init.clone(),
+    ]
+    .concat();
+
+    let spawn = manifest.init.then(|| step(Spawn {}, &asked("init")));
+    let verify = Verify {
+        uid: identity.uid,
+        gid: identity.gid,
+        capabilities: manifest.security.capabilities.clone(),
+        no_new_privileges: manifest.security.no_new_privileges,
+        seccomp: security.filtered,
+        namespaces: isolation.all.clone(),
+    };
+    Plan {
+        name: draft.name.clone(),
+        prepare: [network, groups.prepare, streams.open.clone()].concat(),
+        clone: step(
+            CloneInit { namespaces: isolation.in_clone, into_cgroup: groups.into },
+            &default("namespaces"),
+        ),
+        attend: identity.attend.clone(),
+        init,
+        command: command::steps(&spawn, &streams, security.command, verify),
+        spawn,
+        exec: command::exec(draft, &identity, &streams),
+        supervise: Supervise {
+            terminal: streams.terminal,
+            accounts: groups.accounts,
+            ..supervise(draft)
+        },
+        degraded: Vec::new(),
+        holes: Vec::new(),
+    }
+}
+
+fn file_systems(
+    draft: &mut Draft<'_>,
+    isolation: &isolation::Isolation,
+    identity: &identity::Identity,
+    streams: &streams::Streams,
+) -> Vec<Step<Init>> {
+    let mut root = root::choose(draft, identity);
+    let mut steps = std::mem::take(&mut root.steps);
+    steps.extend(proc::mount(draft, &mut root, isolation));
+    steps.extend(dev::steps(draft, &mut root, isolation, identity));
+    steps.extend(mounts::tmpfs(draft, &mut root));
+    steps.extend(files::etc(draft, &mut root, identity));
+    steps.extend(mounts::steps(draft, &mut root, isolation));
+    steps.extend(mounts::devices(draft, &mut root));
+    steps.extend(files::steps(draft, &mut root));
+    // Masks come after the mounts, so that no mount of the manifest's lies above one unseen.
+    steps.extend(proc::masks(draft, isolation));
+    steps.extend(root::seal(&root, draft));
+    if let Some(scratch) = files::scratch(&steps) {
+        steps.insert(0, scratch);
+    }
+    if streams.terminal {
+        steps.push(step(Init::OpenTerminal, &streams::origin(draft)));
+    }
+    steps
+}
+
+fn supervise(draft: &Draft<'_>) -> Supervise {
+    let manifest = draft.manifest;
+    let limits = &manifest.limits;
+    Supervise {
+        timeout: manifest.timeout.map(|timeout| timeout.0),
+        cpu_time: limits.cpu_time.map(|time| time.0),
+        output: limits.output.map(|size| size.0),
+        stop_signal: manifest.stop_signal.0,
+        grace: manifest.stop_grace_period.0,
+        oom_group: limits.oom_group.unwrap_or(true),
+        memory_limit: limits.memory.map(|size| size.0),
+        report: manifest.report.as_ref().map(|report| draft.path(&report.file)),
+        ..Supervise::default()
+    }
+}

@@ -1,1 +1,140 @@
 //! Looks at the machine, and changes nothing.
+//!
+//! Only what a manifest needs is looked at: every look is paid by every start.
+
+mod cgroups;
+mod ids;
+mod kernel;
+mod proc;
+
+pub(crate) use kernel::version;
+
+use std::collections::BTreeMap;
+
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+
+use crate::capability::Capability;
+use crate::host::{Host, ResourceLimit};
+use crate::manifest::{Landlock, Manifest, Ulimit, Userns};
+use crate::planner;
+use crate::sys;
+
+/// What the planner must know; with no manifest, all there is to know.
+#[must_use]
+pub fn host(manifest: Option<&Manifest>) -> Host {
+    let wants = |asks: fn(&Manifest) -> bool| manifest.is_none_or(asks);
+    let uid = nix::unistd::geteuid().as_raw();
+    let gid = nix::unistd::getegid().as_raw();
+    let privileged = privileged();
+    let userns = wants(|manifest| manifest.userns == Userns::Auto);
+    Host {
+        kernel: kernel::release(),
+        uid,
+        gid,
+        groups: ids::groups(gid),
+        privileged,
+        run: std::process::id().to_string(),
+        cgroups: cgroups::look(manifest),
+        proc_mask: if wants(proc::needed) { proc::mask() } else { None },
+        subordinate: if wants(ids::needed) { ids::subordinate(uid) } else { None },
+        userns_forbidden: if userns { ids::forbidden(privileged) } else { None },
+        landlock: if wants(|m| m.security.landlock != Landlock::None) { sys::landlock_version() } else { 0 },
+        seccomp_missing: if manifest.is_none() { kernel::seccomp_missing() } else { None },
+        overlay_missing: if wants(kernel::layers) { kernel::overlay_missing() } else { None },
+        limits: limits(manifest),
+        personality: sys::personality(),
+        realtime: sys::realtime(),
+        oom_score_adj: if wants(|m| m.oom_score_adj.is_some()) { kernel::oom_score_adj() } else { 0 },
+        nice: sys::nice(),
+        swap: wants(|m| m.limits.memory.is_some()) && kernel::swap(),
+    }
+}
+
+/// Whether the caller may map ids and give up groups as it likes.
+fn privileged() -> bool {
+    let needed = [Capability::Setuid, Capability::Setgid, Capability::SysAdmin];
+    let needed = needed.iter().fold(0, |all, capability| all | capability.bit());
+    sys::effective_capabilities().is_ok_and(|own| own & needed == needed)
+}
+
+/// The resource limits that a plan depends on.
+fn limits(manifest: Option<&Manifest>) -> BTreeMap<String, ResourceLimit> {
+    let some = |value| Some(value).filter(|value| *value != RLIM_INFINITY);
+    let usual = [Ulimit::Nofile, Ulimit::Nproc, Ulimit::Core];
+    let asked = |ulimit: &Ulimit| manifest.is_none_or(|m| m.ulimits.contains_key(ulimit));
+    RESOURCES
+        .iter()
+        .filter(|(ulimit, _)| usual.contains(ulimit) || asked(ulimit))
+        .filter_map(|(ulimit, resource)| {
+            let (soft, hard) = getrlimit(*resource).ok()?;
+            let limit = ResourceLimit { soft: some(soft), hard: some(hard) };
+            Some((planner::ulimit_word(*ulimit).to_owned(), limit))
+        })
+        .collect()
+}
+
+const RESOURCES: [(Ulimit, Resource); 16] = [
+    (Ulimit::As, Resource::RLIMIT_AS),
+    (Ulimit::Core, Resource::RLIMIT_CORE),
+    (Ulimit::Cpu, Resource::RLIMIT_CPU),
+    (Ulimit::Data, Resource::RLIMIT_DATA),
+    (Ulimit::Fsize, Resource::RLIMIT_FSIZE),
+    (Ulimit::Locks, Resource::RLIMIT_LOCKS),
+    (Ulimit::Memlock, Resource::RLIMIT_MEMLOCK),
+    (Ulimit::Msgqueue, Resource::RLIMIT_MSGQUEUE),
+    (Ulimit::Nice, Resource::RLIMIT_NICE),
+    (Ulimit::Nofile, Resource::RLIMIT_NOFILE),
+    (Ulimit::Nproc, Resource::RLIMIT_NPROC),
+    (Ulimit::Rss, Resource::RLIMIT_RSS),
+    (Ulimit::Rtprio, Resource::RLIMIT_RTPRIO),
+    (Ulimit::Rttime, Resource::RLIMIT_RTTIME),
+    (Ulimit::Sigpending, Resource::RLIMIT_SIGPENDING),
+    (Ulimit::Stack, Resource::RLIMIT_STACK),
+];
+
+/// The first word of a small file of the kernel's.
+fn word(path: &str) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    Some(text.split_whitespace().next()?.to_owned())
+}
+
+/// A path of mountinfo, where blanks and the like stand as octal numbers.
+fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        bytes.extend_from_slice(before.as_bytes());
+        match after.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(3..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(b'\\');
+                rest = after;
+            }
+        }
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mountinfo_is_unescaped() {
+        assert_eq!(unescaped("/a\\040b\\134c"), "/a b\\c");
+        assert_eq!(unescaped("/\\303\\244"), "/ä");
+        assert_eq!(unescaped("/a\\9\\"), "/a\\9\\");
+    }
+
+    #[test]
+    fn this_machine_is_looked_at_without_a_fault() {
+        let host = host(None);
+        assert!(!host.kernel.is_empty());
+        let text = serde_json::to_string(&host).unwrap();
+        assert_eq!(serde_json::from_str::<Host>(&text).unwrap(), host);
+    }
+}

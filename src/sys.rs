@@ -6,6 +6,7 @@
 #![allow(unsafe_code, reason = "this is the fence")]
 
 mod landlock;
+mod look;
 mod mount;
 mod process;
 mod security;
@@ -23,7 +24,8 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::libc;
 
-pub use self::{landlock::*, mount::*, process::*, security::*, terminal::*};
+
+pub use self::{landlock::*, look::*, mount::*, process::*, security::*, terminal::*};
 
 macro_rules! calls {
     ($($name:ident = $text:literal),* $(,)?) => {
@@ -52,7 +54,7 @@ macro_rules! calls {
 }
 
 calls! {
-    Capset = "capset", Chdir = "chdir", Clone3 = "clone3", CloseRange = "close_range", Dup2 = "dup2",
+    Capget = "capget", Capset = "capset", Chdir = "chdir", Clone3 = "clone3", CloseRange = "close_range", Dup2 = "dup2",
     Execve = "execve", Fchdir = "fchdir", Fchmod = "fchmod", Fork = "fork", Fsconfig = "fsconfig",
     Fsmount = "fsmount", Fsopen = "fsopen", Ioctl = "ioctl", Kill = "kill", Mkdir = "mkdir",
     Mount = "mount", MountSetattr = "mount_setattr", MoveMount = "move_mount",

@@ -1,0 +1,242 @@
+//! What this host can give to a sandbox, and the command that gives what it can't.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::host::{Host, ResourceLimit};
+use crate::plan::CgroupVersion;
+use crate::planner;
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Pass,
+    /// It works, but something about it should be known.
+    Caution,
+    /// What needs it is refused.
+    Fail,
+}
+
+/// One thing that was checked.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Check {
+    /// What, in a word or two.
+    pub name: &'static str,
+    pub verdict: Verdict,
+    /// What was found.
+    pub text: String,
+    /// The command that mends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pass => "pass",
+            Self::Caution => "caution",
+            Self::Fail => "fail",
+        })
+    }
+}
+
+fn check(name: &'static str, verdict: Verdict, text: impl Into<String>) -> Check {
+    Check { name, verdict, text: text.into(), fix: None }
+}
+
+impl Check {
+    fn mended(self, fix: impl Into<String>) -> Self {
+        Self { fix: Some(fix.into()), ..self }
+    }
+}
+
+/// Everything that is checked, of a host that was looked at whole.
+#[must_use]
+pub fn checks(host: &Host) -> Vec<Check> {
+    let mut all = vec![kernel(host), user_namespaces(host), proc(host)];
+    all.extend(controllers(host));
+    all.extend([swap(host), seccomp(host), landlock(host), overlay(host)]);
+    all.extend([subordinate(host), groups(host), limits(host)]);
+    all
+}
+
+/// Checks by lines, for people.
+#[must_use]
+pub fn listing(checks: &[Check]) -> String {
+    let mut out = String::new();
+    for Check { name, verdict, text, fix } in checks {
+        out.push_str(&format!("{:<7}  {name:<18}  {text}\n", verdict.to_string()));
+        if let Some(fix) = fix {
+            out.push_str(&format!("{:29}→ {fix}\n", ""));
+        }
+    }
+    let count = |verdict| checks.iter().filter(|check| check.verdict == verdict).count();
+    let (pass, caution, fail) = (count(Verdict::Pass), count(Verdict::Caution), count(Verdict::Fail));
+    out.push_str(&format!("\n{pass} pass, {caution} caution, {fail} fail\n"));
+    out
+}
+
+/// The host as `plan --host` reads it, with the checks beside it.
+#[must_use]
+pub fn json(host: &Host, checks: &[Check]) -> String {
+    let mut value = serde_json::to_value(host).unwrap_or_default();
+    if let Some(map) = value.as_object_mut() {
+        map.insert("checks".into(), serde_json::to_value(checks).unwrap_or_default());
+    }
+    serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"
+}
+
+/// The oldest kernel that has every call that is made (mount_setattr is the youngest).
+const OLDEST: (u32, u32) = (5, 12);
+
+fn kernel(host: &Host) -> Check {
+    let release = &host.kernel;
+    match crate::probe::version(release) {
+        Some(version) if version < OLDEST => {
+            let text = format!("Linux {release} is too old: 5.12 or newer is needed");
+            check("kernel", Verdict::Fail, text).mended("uname -r  # after an upgrade of the kernel")
+        }
+        _ => check("kernel", Verdict::Pass, format!("Linux {release}")),
+    }
+}
+
+fn user_namespaces(host: &Host) -> Check {
+    let name = "user namespaces";
+    let Some(reason) = &host.userns_forbidden else {
+        return check(name, Verdict::Pass, "the caller can make them");
+    };
+    let fix = if reason.contains("AppArmor") {
+        "printf 'abi <abi/4.0>,\\ninclude <tunables/global>\\nprofile sixdocker /usr/**/sixdocker flags=(unconfined) {\\n  userns,\\n}\\n' | sudo tee /etc/apparmor.d/sixdocker && sudo apparmor_parser -r /etc/apparmor.d/sixdocker"
+    } else if reason.contains("unprivileged_userns_clone") {
+        "sudo sysctl -w kernel.unprivileged_userns_clone=1"
+    } else {
+        "sudo sysctl -w user.max_user_namespaces=15000"
+    };
+    check(name, Verdict::Fail, reason.clone()).mended(fix)
+}
+
+fn proc(host: &Host) -> Check {
+    match &host.proc_mask {
+        None => check("proc", Verdict::Pass, "a new /proc can be mounted"),
+        Some(mask) => {
+            let text = format!("{mask}: no new /proc can be mounted");
+            let fix = "proc: none, proc: outer, or allow_degraded: [fresh_proc]  # in the manifest; or start the container with its masks off (docker: --security-opt systempaths=unconfined)";
+            check("proc", Verdict::Caution, text).mended(fix)
+        }
+    }
+}
+
+fn controllers(host: &Host) -> Vec<Check> {
+    planner::controllers().into_iter().map(|(name, place)| match place(host) {
+        Ok((parent, version)) => {
+            let version = if version == CgroupVersion::V1 { "v1" } else { "v2" };
+            check(name, Verdict::Pass, format!("cgroup {version}, groups are made in {}", parent.display()))
+        }
+        Err(reason) => {
+            let verdict = if name == "hugetlb" { Verdict::Caution } else { Verdict::Fail };
+            let found = check(name, verdict, reason);
+            match delegate(host) {
+                Some(fix) => found.mended(fix),
+                None => found,
+            }
+        }
+    })
+    .collect()
+}
+
+/// How the caller gets a controller that it lacks.
+fn delegate(host: &Host) -> Option<&'static str> {
+    let unified = host.cgroups.as_ref()?.unified.as_ref()?;
+    if host.privileged {
+        return None;
+    }
+    Some(if unified.parent.is_some() {
+        "sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload"
+    } else {
+        "systemd-run --user --scope -p Delegate=yes sixdocker up FILE"
+    })
+}
+
+fn swap(host: &Host) -> Check {
+    let cgroups = host.cgroups.as_ref();
+    let all = cgroups.into_iter().flat_map(|c| c.legacy.get("memory").into_iter().chain(&c.unified));
+    let lacks = |file: &str| file == "memory.swap.max" || file == "memory.memsw.limit_in_bytes";
+    let missing = all.flat_map(|hierarchy| &hierarchy.lacks).any(|file| lacks(file));
+    match (host.swap, missing) {
+        (false, _) => check("swap", Verdict::Pass, "the machine has none, so no limit is needed"),
+        (true, false) => check("swap", Verdict::Pass, "it can be limited"),
+        (true, true) => {
+            let text = "the machine has swap, and the kernel does not count it: `limits.memory` is refused";
+            check("swap", Verdict::Fail, text).mended("swapaccount=1  # on the kernel's command line")
+        }
+    }
+}
+
+fn seccomp(host: &Host) -> Check {
+    match &host.seccomp_missing {
+        None => check("seccomp", Verdict::Pass, "system calls can be filtered"),
+        Some(reason) => check("seccomp", Verdict::Fail, reason.clone())
+            .mended("allow_degraded: [seccomp]  # in the manifest"),
+    }
+}
+
+fn landlock(host: &Host) -> Check {
+    match host.landlock {
+        0 => check("landlock", Verdict::Caution, "the kernel has it not, or not on")
+            .mended("lsm=landlock,…  # on the kernel's command line"),
+        version => check("landlock", Verdict::Pass, format!("version {version}")),
+    }
+}
+
+fn overlay(host: &Host) -> Check {
+    match &host.overlay_missing {
+        None => check("overlay", Verdict::Pass, "writes to a root file system can be thrown away"),
+        Some(reason) => check("overlay", Verdict::Fail, reason.clone())
+            .mended("sudo modprobe overlay"),
+    }
+}
+
+fn subordinate(host: &Host) -> Check {
+    let name = "subordinate ids";
+    match &host.subordinate {
+        _ if host.privileged => check(name, Verdict::Pass, "root needs none"),
+        Some(ids) => {
+            let text = format!("{} user ids from {}, {} group ids from {}", ids.uid.1, ids.uid.0, ids.gid.1, ids.gid.0);
+            check(name, Verdict::Pass, text)
+        }
+        None => check(name, Verdict::Caution, "none: `groups` is refused, and one user id is all there is inside")
+            .mended("sudo apt install uidmap && sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 \"$USER\""),
+    }
+}
+
+fn groups(host: &Host) -> Check {
+    let name = "groups";
+    if host.privileged || host.groups.is_empty() {
+        return check(name, Verdict::Pass, "no group of the caller's is kept inside");
+    }
+    let list: Vec<_> = host.groups.iter().map(ToString::to_string).collect();
+    let text = format!("the command keeps the caller's groups {}: only root can give a group up", list.join(", "));
+    check(name, Verdict::Caution, text)
+}
+
+fn limits(host: &Host) -> Check {
+    let hard = |word: &str| host.limits.get(word).and_then(|limit: &ResourceLimit| limit.hard);
+    let name = "resource limits";
+    match (hard("nofile"), hard("nproc")) {
+        (Some(nofile), _) if nofile < 1024 => {
+            let text = format!("only {nofile} open files are allowed");
+            check(name, Verdict::Caution, text).mended("ulimit -Hn 524288  # as root, before")
+        }
+        (_, Some(nproc)) if nproc < 64 => {
+            let text = format!("only {nproc} processes are allowed");
+            check(name, Verdict::Caution, text).mended("ulimit -Hu 4096  # as root, before")
+        }
+        (nofile, nproc) => {
+            let word = |limit: Option<u64>| limit.map_or("unlimited".into(), |n| n.to_string());
+            let text = format!("open files {}, processes {}", word(nofile), word(nproc));
+            check(name, Verdict::Pass, text)
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Looking up what a manifest names.
+
+use std::fs::Metadata;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::SFlag;
+
+use super::{ETC, Found, Inputs, SYSTEM};
+use crate::manifest::{
+    ErrorOutput, FileContent, Id, Input, Manifest, MountKind, Network, Output, RootSource,
+    SeccompBase, Write,
+};
+use crate::sys;
+
+/// No text that a manifest names is longer.
+const LONGEST: u64 = 1024 * 1024;
+
+impl Inputs {
+    /// Looks up everything that `manifest` names; `base` is its directory, `stem` its file's.
+    #[must_use]
+    pub fn look(manifest: &Manifest, base: &Path, stem: &str) -> Self {
+        let mut inputs = Self {
+            base: std::path::absolute(base).unwrap_or_else(|_| base.to_owned()),
+            stem: stem.to_owned(),
+            environment: environment(),
+            terminals: terminals(),
+            ..Self::default()
+        };
+        inputs.root(manifest);
+        inputs.mounts(manifest);
+        inputs.texts(manifest);
+        inputs.streams(manifest);
+        inputs.devices(manifest);
+        inputs
+    }
+
+    fn see(&mut self, path: &Path) {
+        let path = self.base.join(path);
+        let found = found(std::fs::metadata(&path));
+        self.paths.insert(path, found);
+    }
+
+    fn read(&mut self, path: &Path) {
+        let path = self.base.join(path);
+        let found = match found(std::fs::metadata(&path)) {
+            Found::File(_) => text(sys::open(&path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)),
+            other => other,
+        };
+        self.paths.insert(path, found);
+    }
+
+    fn unfollowed(&mut self, path: &str) {
+        let path = PathBuf::from(path);
+        let found = match std::fs::read_link(&path) {
+            Ok(to) => Found::Link(to.to_string_lossy().into_owned()),
+            Err(_) => found(std::fs::metadata(&path)),
+        };
+        self.paths.insert(path, found);
+    }
+
+    fn root(&mut self, manifest: &Manifest) {
+        match &manifest.rootfs.source {
+            RootSource::Host => {
+                SYSTEM.iter().for_each(|path| self.unfollowed(path));
+                ETC.iter().for_each(|path| self.see(Path::new(path)));
+            }
+            RootSource::Dir(dir) => {
+                self.see(dir);
+                let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+                if let Ok(root) = sys::open(&self.base.join(dir), flags) {
+                    self.inside(manifest, &root);
+                }
+            }
+        }
+        if let Some(Write::Keep(dir)) = &manifest.rootfs.write {
+            self.see(dir);
+        }
+        if manifest.network != Network::None {
+            self.read(Path::new("/etc/resolv.conf"));
+        }
+        if let Network::Path(path) = &manifest.network {
+            self.see(path);
+        }
+    }
+
+    /// What stands in the root file system where something is to be mounted, and its accounts.
+    fn inside(&mut self, manifest: &Manifest, root: &OwnedFd) {
+        let direct = matches!(manifest.rootfs.write, Some(Write::None | Write::Direct));
+        let tmpfs = manifest.tmpfs.iter().map(|tmpfs| tmpfs.target.0.as_str());
+        let mounts = manifest.mounts.iter().map(|mount| mount.target.0.as_str());
+        let files = manifest.files.keys().map(|path| path.0.as_str());
+        // With a layer of ours, what is missing is made.
+        let points = ["/proc", "/dev"].into_iter().chain(tmpfs).chain(mounts).chain(files);
+        let etc = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"].into_iter();
+        for target in etc.chain(points.filter(|_| direct)) {
+            self.inside.insert(target.to_owned(), stands(root, target));
+        }
+        self.passwd = account_file(root, "/etc/passwd");
+        if names_groups(manifest) {
+            self.group = account_file(root, "/etc/group");
+        }
+    }
+
+    fn mounts(&mut self, manifest: &Manifest) {
+        for mount in &manifest.mounts {
+            match &mount.kind {
+                MountKind::Bind { source, .. } => self.see(source),
+                MountKind::Overlay { lower, upper, work, .. } => {
+                    lower.iter().chain(upper).chain(work).for_each(|path| self.see(path));
+                }
+                MountKind::File { content: FileContent::Source(path), .. } => self.read(path),
+                _ => {}
+            }
+        }
+    }
+
+    fn texts(&mut self, manifest: &Manifest) {
+        for file in manifest.files.values() {
+            if let FileContent::Source(path) = &file.content {
+                self.read(path);
+            }
+        }
+        manifest.env_file.0.iter().for_each(|path| self.read(path));
+        if let SeccompBase::File(path) = &manifest.security.seccomp.base {
+            self.read(path);
+        }
+    }
+
+    fn streams(&mut self, manifest: &Manifest) {
+        if let Input::File(path) = &manifest.stdin {
+            self.see(path);
+        }
+        if let Output::File(path) = &manifest.stdout {
+            self.see(path);
+        }
+        if let ErrorOutput::File(path) = &manifest.stderr {
+            self.see(path);
+        }
+    }
+
+    fn devices(&mut self, manifest: &Manifest) {
+        for device in &manifest.devices {
+            self.see(Path::new(&device.source.0));
+        }
+        for io in &manifest.limits.io {
+            if io.device.starts_with('/') {
+                self.see(Path::new(&io.device));
+            }
+            let number = match self.paths.get(Path::new(&io.device)) {
+                Some(Found::Device('b', major, minor)) => format!("{major}:{minor}"),
+                _ => io.device.clone(),
+            };
+            if let Some(disk) = disk(&number) {
+                self.disks.insert(number, disk);
+            }
+        }
+    }
+}
+
+/// The caller's environment, as far as it is text.
+fn environment() -> std::collections::BTreeMap<String, String> {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text).collect()
+}
+
+fn terminals() -> [bool; 3] {
+    use std::io::{IsTerminal, stderr, stdin, stdout};
+    [stdin().is_terminal(), stdout().is_terminal(), stderr().is_terminal()]
+}
+
+fn names_groups(manifest: &Manifest) -> bool {
+    let name = |id: &Id| matches!(id, Id::Name(_));
+    manifest.user.group.as_ref().is_some_and(name) || manifest.groups.iter().any(name)
+}
+
+fn found(metadata: std::io::Result<Metadata>) -> Found {
+    let metadata = match metadata {
+        Ok(metadata) => metadata,
+        Err(error) if is_missing(&error) => return Found::Missing,
+        Err(error) => return Found::Denied(reason(&error)),
+    };
+    let kind = metadata.file_type();
+    let device = |letter| Found::Device(letter, major(metadata.rdev()), minor(metadata.rdev()));
+    if kind.is_dir() {
+        Found::Directory
+    } else if kind.is_file() {
+        Found::File(None)
+    } else if kind.is_block_device() {
+        device('b')
+    } else if kind.is_char_device() {
+        device('c')
+    } else if kind.is_fifo() {
+        Found::Other("a FIFO")
+    } else {
+        Found::Other("a socket")
+    }
+}
+
+fn is_missing(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
+fn reason(error: &std::io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => Errno::from_raw(number).desc().to_lowercase(),
+        None => error.to_string(),
+    }
+}
+
+fn major(number: u64) -> u32 {
+    u32::try_from(nix::sys::stat::major(number)).unwrap_or(u32::MAX)
+}
+
+fn minor(number: u64) -> u32 {
+    u32::try_from(nix::sys::stat::minor(number)).unwrap_or(u32::MAX)
+}
+
+/// What stands at `path` inside `root`, whose links lead nowhere out of it.
+fn stands(root: &OwnedFd, path: &str) -> Found {
+    match sys::resolve(root.as_fd(), Path::new(path), OFlag::O_PATH, 0) {
+        Err(fault) if matches!(fault.errno, Errno::ENOENT | Errno::ENOTDIR) => Found::Missing,
+        Err(fault) => Found::Denied(fault.errno.desc().to_lowercase()),
+        Ok(file) => kind(&file),
+    }
+}
+
+fn kind(file: &OwnedFd) -> Found {
+    let Ok(stat) = nix::sys::stat::fstat(file) else { return Found::Other("something odd") };
+    let device = |letter| Found::Device(letter, major(stat.st_rdev), minor(stat.st_rdev));
+    match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
+        SFlag::S_IFDIR => Found::Directory,
+        SFlag::S_IFREG => Found::File(None),
+        SFlag::S_IFCHR => device('c'),
+        SFlag::S_IFBLK => device('b'),
+        SFlag::S_IFIFO => Found::Other("a FIFO"),
+        _ => Found::Other("a socket"),
+    }
+}
+
+/// A file of accounts in the root file system: a regular file, of no unreasonable size.
+fn account_file(root: &OwnedFd, path: &str) -> Option<String> {
+    if !matches!(stands(root, path), Found::File(_)) {
+        return None;
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = sys::resolve(root.as_fd(), Path::new(path), flags, 0).ok()?;
+    // It may have been swapped since; a regular file never blocks.
+    if !matches!(kind(&file), Found::File(_)) {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::from(file).take(LONGEST).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The text of a file that was opened without blocking.
+fn text(file: sys::Result<OwnedFd>) -> Found {
+    let file = match file {
+        Ok(file) if matches!(kind(&file), Found::File(_)) => file,
+        Ok(_) => return Found::Other("not a file any more"),
+        Err(fault) => return Found::Denied(fault.errno.desc().to_lowercase()),
+    };
+    let mut bytes = Vec::new();
+    match std::fs::File::from(file).take(LONGEST + 1).read_to_end(&mut bytes) {
+        Err(error) => Found::Denied(reason(&error)),
+        Ok(length) if length as u64 > LONGEST => Found::File(None),
+        Ok(_) => Found::File(String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))),
+    }
+}
+
+/// The whole disk that a block device is a partition of.
+fn disk(number: &str) -> Option<String> {
+    if !number.chars().all(|c| c.is_ascii_digit() || c == ':') {
+        return None;
+    }
+    let device = PathBuf::from(format!("/sys/dev/block/{number}"));
+    device.join("partition").exists().then_some(())?;
+    let number = std::fs::read_to_string(device.join("../dev")).ok()?;
+    Some(number.trim().to_owned())
+}

@@ -1,0 +1,151 @@
+//! A plan as people read it: every step beside the line of the manifest that asked for it.
+
+use std::fmt::Write;
+
+use unicode_width::UnicodeWidthStr;
+
+use super::{Origin, Plan, Side};
+use crate::source::Pointer;
+
+/// A line of the manifest: its number, and what stands there.
+pub struct Line {
+    pub number: usize,
+    pub text: String,
+}
+
+/// The listing, `width` columns wide. `line` knows where in the manifest a key is, if it is there.
+pub fn listing(plan: &Plan, line: impl Fn(&Pointer) -> Option<Line>, width: usize) -> String {
+    let width = width.max(60);
+    let left = (width * 3 / 5).clamp(30, 90);
+    let mut out = String::new();
+    for step in plan.steps() {
+        let head = format!("{:>3} {:<7} ", step.n, side(step.side));
+        let asked = asked(step.origin, &line);
+        beside(&mut out, &head, &step.action.to_string(), &asked, left, width);
+    }
+    for path in plan.undo() {
+        let text = format!("remove the control group {}", path.display());
+        beside(&mut out, "  - parent  ", &text, "at the end, however it comes", left, width);
+    }
+    if !plan.holes.is_empty() {
+        out.push_str("\nWhat is open:\n");
+        for hole in &plan.holes {
+            beside(&mut out, "  * ", &hole.text, &asked(&hole.origin, &line), left, width);
+        }
+    }
+    if !plan.degraded.is_empty() {
+        out.push_str("\nWhat is lost, as `allow_degraded` permits:\n");
+        for lost in &plan.degraded {
+            beside(&mut out, "  * ", &lost.reason, lost.name, left, width);
+        }
+    }
+    out
+}
+
+/// The plan as data: the same steps, each with its words.
+#[must_use]
+pub fn json(plan: &Plan) -> String {
+    let mut value = serde_json::to_value(plan).unwrap_or_default();
+    let mut words = plan.steps().into_iter().map(|step| step.action.to_string());
+    let mut name = |step: &mut serde_json::Value| {
+        if let (Some(step), Some(text)) = (step.as_object_mut(), words.next()) {
+            step.insert("text".into(), text.into());
+        }
+    };
+    for scene in ["prepare", "clone", "attend", "init", "spawn", "command", "exec"] {
+        match value.get_mut(scene) {
+            Some(serde_json::Value::Array(steps)) => steps.iter_mut().for_each(&mut name),
+            Some(step) if step.is_object() => name(step),
+            _ => {}
+        }
+    }
+    serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"
+}
+
+fn side(side: Side) -> &'static str {
+    match side {
+        Side::Parent => "parent",
+        Side::Init => "init",
+        Side::Command => "command",
+    }
+}
+
+/// Who asked: a line of the manifest, or a default.
+fn asked(origin: &Origin, line: &impl Fn(&Pointer) -> Option<Line>) -> String {
+    let found = if origin.default { None } else { line(&origin.key) };
+    match found {
+        Some(Line { number, text }) => format!("{number}: {}", super::show::tame(text.trim())),
+        None => format!("default of {}", super::show::tame(origin.key.to_string())),
+    }
+}
+
+/// Two texts side by side, each wrapped in its column.
+fn beside(out: &mut String, head: &str, left: &str, right: &str, split: usize, width: usize) {
+    let room = split.saturating_sub(head.width());
+    let mut lefts = wrapped(left, room).into_iter();
+    let mut rights = wrapped(right, width.saturating_sub(split + 2)).into_iter();
+    let mut head = head.to_owned();
+    loop {
+        let (left, right) = match (lefts.next(), rights.next()) {
+            (None, None) => break,
+            (left, right) => (left.unwrap_or_default(), right.unwrap_or_default()),
+        };
+        let pad = " ".repeat(room.saturating_sub(left.width()) + 2);
+        _ = writeln!(out, "{}", format!("{head}{left}{pad}{right}").trim_end());
+        head = " ".repeat(head.width());
+    }
+}
+
+/// Lines of at most `width` columns, broken at blanks where there are any.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let mut word = word;
+        loop {
+            let Some(last) = lines.last_mut() else { break };
+            let gap = usize::from(!last.is_empty());
+            if last.width() + gap + word.width() <= width {
+                last.push_str(if gap == 1 { " " } else { "" });
+                last.push_str(word);
+                break;
+            }
+            if last.is_empty() {
+                let cut = cut(word, width);
+                let (first, rest) = word.split_at(cut);
+                last.push_str(first);
+                word = rest;
+            }
+            lines.push(String::new());
+            if word.is_empty() {
+                break;
+            }
+        }
+    }
+    lines.retain(|line| !line.is_empty());
+    if lines.is_empty() { vec![String::new()] } else { lines }
+}
+
+/// The most bytes of `word` that fill no more than `width` columns; at least one character.
+fn cut(word: &str, width: usize) -> usize {
+    let mut end = word.chars().next().map_or(0, char::len_utf8);
+    for (at, c) in word.char_indices() {
+        let next = at + c.len_utf8();
+        if word.get(..next).is_some_and(|start| start.width() <= width) {
+            end = end.max(next);
+        }
+    }
+    end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_wrapped_and_long_ones_cut() {
+        assert_eq!(wrapped("a bc def", 4), ["a bc", "def"]);
+        assert_eq!(wrapped("abcdefgh i", 3), ["abc", "def", "gh", "i"]);
+        assert_eq!(wrapped("", 3), [""]);
+        assert_eq!(wrapped("漢字漢字", 5), ["漢字", "漢字"]);
+    }
+}

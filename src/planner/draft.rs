@@ -1,0 +1,175 @@
+//! A plan in the making: what it is made of, and what was found wrong so far.
+
+use std::path::{Path, PathBuf};
+
+use crate::diagnostic::{Place, Problem};
+use crate::host::Host;
+use crate::inputs::{Found, Inputs};
+use crate::manifest::{Degradable, Manifest};
+use crate::plan::{Degraded, Hole, Origin, Plan, Step};
+use crate::source::Pointer;
+
+/// What every room of the planner sees, and where it leaves what it can't do.
+pub(super) struct Draft<'a> {
+    pub(super) manifest: &'a Manifest,
+    pub(super) host: &'a Host,
+    pub(super) inputs: &'a Inputs,
+    /// The sandbox's name.
+    pub(super) name: String,
+    problems: Vec<Problem>,
+    degraded: Vec<Degraded>,
+    holes: Vec<Hole>,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(manifest: &'a Manifest, host: &'a Host, inputs: &'a Inputs) -> Self {
+        let name = manifest.name.as_ref().map_or_else(|| tame(&inputs.stem), |name| name.0.clone());
+        let (problems, degraded, holes) = (Vec::new(), Vec::new(), Vec::new());
+        Self { manifest, host, inputs, name, problems, degraded, holes }
+    }
+
+    /// The plan, if nothing is wrong with it; its steps get their numbers here.
+    pub(super) fn finish(self, plan: Plan) -> Result<Plan, Vec<Problem>> {
+        if !self.problems.is_empty() {
+            return Err(self.problems);
+        }
+        Ok(Plan { degraded: self.degraded, holes: self.holes, ..plan }.numbered())
+    }
+
+    /// An absolute path of the host.
+    pub(super) fn path(&self, path: &Path) -> PathBuf {
+        self.inputs.base.join(path)
+    }
+
+    /// Something is wrong.
+    pub(super) fn wrong(
+        &mut self,
+        code: &'static str,
+        at: &Pointer,
+        text: impl Into<String>,
+        label: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.problems.push(Problem {
+            code,
+            at: Place::Value(at.clone()),
+            text: text.into(),
+            label: label.into(),
+            help: Some(help.into()).filter(|help: &String| !help.is_empty()),
+            fix: None,
+        });
+    }
+
+    /// Something is open.
+    pub(super) fn hole(&mut self, text: impl Into<String>, origin: &Origin) {
+        self.holes.push(Hole { text: text.into(), origin: origin.clone() });
+    }
+
+    /// Something can't be had here. True: `allow_degraded` lets it go, and that is noted.
+    /// False: it is a problem, and that is noted.
+    pub(super) fn lost(&mut self, what: Degradable, at: &Pointer, reason: &str, help: &str) -> bool {
+        let word = word(what);
+        if self.allows(what) {
+            self.degraded.push(Degraded { name: word, reason: format!("`{at}`: {reason}") });
+            return true;
+        }
+        let degrade = format!("`allow_degraded: [{word}]` runs without it, and says so");
+        let help = if help.is_empty() { degrade } else { format!("{help}; or {degrade}") };
+        self.wrong("unavailable", at, format!("`{at}` can't be had on this host: {reason}"), "asked for here", help);
+        false
+    }
+
+    /// A file or directory of the host that the manifest needs.
+    pub(super) fn source_exists(&mut self, path: &Path, place: &Pointer) {
+        match self.inputs.paths.get(path) {
+            Some(Found::Missing) => self.missing(path, place),
+            Some(Found::Denied(reason)) => self.denied(path, reason, place),
+            _ => {}
+        }
+    }
+
+    /// A directory of the host that the manifest needs.
+    pub(super) fn directory_exists(&mut self, path: &Path, place: &Pointer) {
+        match self.inputs.paths.get(path) {
+            None | Some(Found::Directory) => {}
+            Some(Found::Missing) => self.missing(path, place),
+            Some(Found::Denied(reason)) => self.denied(path, reason, place),
+            Some(_) => {
+                let text = format!("{} is not a directory", path.display());
+                self.wrong("bad_path", place, text, "not a directory", "name a directory");
+            }
+        }
+    }
+
+    pub(super) fn missing(&mut self, path: &Path, place: &Pointer) {
+        let text = format!("there is nothing at {}", path.display());
+        let help = "relative paths are relative to the manifest's own directory";
+        self.wrong("missing_path", place, text, "missing", help);
+    }
+
+    fn denied(&mut self, path: &Path, reason: &str, place: &Pointer) {
+        let text = format!("{} can't be looked at: {reason}", path.display());
+        self.wrong("no_access", place, text, "no access", "the caller must be able to see it");
+    }
+
+    pub(super) fn allows(&self, what: Degradable) -> bool {
+        self.manifest.allow_degraded.contains(&what)
+    }
+}
+
+/// A key at the top of the manifest.
+pub(super) fn key(name: &str) -> Pointer {
+    Pointer::root().key(name)
+}
+
+/// The manifest asks for it, under this key.
+pub(super) fn asked(name: &str) -> Origin {
+    Origin { key: key(name), default: false }
+}
+
+/// The default of this key asks for it.
+pub(super) fn default(name: &str) -> Origin {
+    Origin { key: key(name), default: true }
+}
+
+/// This key asks for it; not `given`, its default does.
+pub(super) fn either(name: &str, given: bool) -> Origin {
+    Origin { key: key(name), default: !given }
+}
+
+/// The manifest asks for it, at this place.
+pub(super) fn at(key: Pointer) -> Origin {
+    Origin { key, default: false }
+}
+
+/// A step that has no number yet.
+pub(super) fn step<Action>(action: Action, origin: &Origin) -> Step<Action> {
+    Step { n: 0, action, origin: origin.clone() }
+}
+
+/// A name made of a file's stem, as `name` would take it.
+fn tame(stem: &str) -> String {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let stem = stem.to_ascii_lowercase();
+    let name: String = stem.chars().map(|c| if allowed(c) { c } else { '-' }).take(48).collect();
+    let name = name.trim_start_matches(['-', '_', '.']).trim_end_matches(['-', '.', '_']);
+    if name.is_empty() { "sandbox".into() } else { name.into() }
+}
+
+/// The word of `allow_degraded`.
+fn word(what: Degradable) -> &'static str {
+    match what {
+        Degradable::PidNamespace => "pid_namespace",
+        Degradable::NetworkNamespace => "network_namespace",
+        Degradable::FreshProc => "fresh_proc",
+        Degradable::Memory => "memory",
+        Degradable::Cpu => "cpu",
+        Degradable::Pids => "pids",
+        Degradable::Io => "io",
+        Degradable::Cpuset => "cpuset",
+        Degradable::Hugetlb => "hugetlb",
+        Degradable::Overlay => "overlay",
+        Degradable::Seccomp => "seccomp",
+        Degradable::Landlock => "landlock",
+    }
+}

@@ -1,0 +1,245 @@
+//! Who the command is, inside and outside.
+
+use std::path::PathBuf;
+
+use crate::capability::Capability;
+use crate::host::Subordinate;
+use crate::manifest::{Id, User};
+use crate::plan::{Attend, IdKind, IdRange, Init, Namespace, Origin, Step};
+use crate::source::Pointer;
+
+use super::draft::{Draft, asked, default, either, key, step};
+use super::isolation::Isolation;
+use super::passwd::{self, Account};
+
+/// The command's ids, and the steps that make it have them.
+pub(super) struct Identity {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    /// The account's name and home, where there is one.
+    pub(super) account: Option<Account>,
+    /// What the parent maps.
+    pub(super) attend: Vec<Step<Attend>>,
+    /// What init maps by itself.
+    pub(super) map: Vec<Step<Init>>,
+    /// How init takes on its ids.
+    pub(super) set: Vec<Step<Init>>,
+    /// The group ids that are mapped inside.
+    pub(super) gids: Vec<IdRange>,
+}
+
+/// Chooses ids and their map.
+pub(super) fn choose(draft: &mut Draft<'_>, isolation: &Isolation) -> Identity {
+    let User { user, group } = &draft.manifest.user;
+    let accounts = passwd::accounts(draft);
+    let account = account(draft, user, &accounts);
+    let uid = match user {
+        Id::Number(uid) => *uid,
+        Id::Name(_) => account.as_ref().map_or(0, |account| account.uid),
+    };
+    let gid = match group {
+        Some(group) => self::group(draft, group, &key("user")),
+        None => account.as_ref().map_or(uid, |account| account.gid),
+    };
+    let groups: Vec<u32> = (draft.manifest.groups.iter().enumerate())
+        .map(|(n, group)| self::group(draft, group, &key("groups").index(n)))
+        .collect();
+    let mut identity = Identity {
+        uid,
+        gid,
+        account,
+        attend: Vec::new(),
+        map: Vec::new(),
+        set: Vec::new(),
+        gids: vec![range(gid, draft.host.gid, 1)],
+    };
+    let user_origin = either("user", *user != Id::Number(0) && *user != Id::Name("root".into()));
+    if !isolation.has(Namespace::User) || draft.host.privileged {
+        if isolation.has(Namespace::User) {
+            direct(draft, &mut identity, &groups, &user_origin);
+        }
+        set(&mut identity, groups, &user_origin);
+    } else if let Some(why) = wide(draft, &groups) {
+        subordinate(draft, &mut identity, groups, &why, &user_origin);
+    } else {
+        own(draft, &mut identity, &user_origin);
+    }
+    identity
+}
+
+fn range(inside: u32, outside: u32, count: u32) -> IdRange {
+    IdRange { inside, outside, count }
+}
+
+fn account(draft: &mut Draft<'_>, user: &Id, accounts: &[Account]) -> Option<Account> {
+    let found = accounts.iter().find(|account| match user {
+        Id::Number(uid) => account.uid == *uid,
+        Id::Name(name) => account.name == *name,
+    });
+    if let (None, Id::Name(name)) = (found, user) {
+        let names = accounts.iter().map(|account| account.name.as_str());
+        unknown(draft, "user", "passwd", name, names, &key("user"));
+    }
+    found.cloned()
+}
+
+/// The number of a group.
+fn group(draft: &mut Draft<'_>, group: &Id, place: &Pointer) -> u32 {
+    let name = match group {
+        Id::Number(gid) => return *gid,
+        Id::Name(name) => name,
+    };
+    let groups = passwd::groups(draft);
+    if let Some((_, gid)) = groups.iter().find(|(known, _)| known == name) {
+        return *gid;
+    }
+    unknown(draft, "group", "group", name, groups.iter().map(|(name, _)| name.as_str()), place);
+    0
+}
+
+fn unknown<'n>(
+    draft: &mut Draft<'_>,
+    what: &str,
+    file: &str,
+    name: &str,
+    names: impl Iterator<Item = &'n str>,
+    place: &Pointer,
+) {
+    let near = names
+        .map(|known| (strsim::damerau_levenshtein(known, name), known))
+        .min()
+        .filter(|(distance, _)| *distance <= 2)
+        .map(|(_, known)| format!("did you mean `{known}`? "))
+        .unwrap_or_default();
+    let text = format!("the root file system's /etc/{file} has no {what} `{name}`");
+    let help = format!("{near}A number needs no entry there");
+    draft.wrong(if what == "user" { "unknown_user" } else { "unknown_group" }, place, text, "not known inside", help);
+}
+
+/// Capabilities that are worth nothing with a single id.
+const OVER_IDS: [Capability; 3] = [Capability::Chown, Capability::Setuid, Capability::Setgid];
+
+/// What asks for more than one id, where something does.
+fn wide(draft: &Draft<'_>, groups: &[u32]) -> Option<Origin> {
+    if !groups.is_empty() {
+        return Some(asked("groups"));
+    }
+    let listed = |capability| draft.manifest.security.capabilities.contains(capability);
+    let any = OVER_IDS.iter().any(listed) && draft.host.subordinate.is_some();
+    any.then(|| super::draft::at(key("security").key("capabilities")))
+}
+
+/// An ordinary caller's one id, which init maps by itself.
+fn own(draft: &mut Draft<'_>, identity: &mut Identity, origin: &Origin) {
+    let uid = range(identity.uid, draft.host.uid, 1);
+    let gid = range(identity.gid, draft.host.gid, 1);
+    identity.map.push(step(Init::MapSelf { uid, gid }, origin));
+    keeps_groups(draft, &default("groups"));
+}
+
+/// Says which groups of the caller the command keeps, since nobody without privilege can give
+/// up a group: a group may be what denies access.
+fn keeps_groups(draft: &mut Draft<'_>, origin: &Origin) {
+    let groups = &draft.host.groups;
+    if groups.is_empty() {
+        return;
+    }
+    let list: Vec<_> = groups.iter().map(ToString::to_string).collect();
+    let text = format!(
+        "the command keeps the caller's supplementary groups ({}), which an ordinary user can't give up: it may use what those groups may",
+        list.join(", ")
+    );
+    draft.hole(text, origin);
+}
+
+/// The caller's id and its subordinate ids, mapped by the helpers.
+fn subordinate(
+    draft: &mut Draft<'_>,
+    identity: &mut Identity,
+    groups: Vec<u32>,
+    why: &Origin,
+    user: &Origin,
+) {
+    let Some(Subordinate { uid, gid, newuidmap, newgidmap }) = draft.host.subordinate.clone()
+    else {
+        let text = format!("`{}` needs more ids than the caller's own", why.key);
+        let help = "give the caller a range in /etc/subuid and /etc/subgid (`usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER`) and install newuidmap (package uidmap)";
+        return draft.wrong("no_subordinate_ids", &why.key, text, "needs subordinate ids", help);
+    };
+    let uids = around(identity.uid, draft.host.uid, uid);
+    identity.gids = around(identity.gid, draft.host.gid, gid);
+    for group in groups.iter().filter(|group| !covered(&identity.gids, **group)) {
+        let text = format!("group {group} is beyond the caller's subordinate range of {} ids", gid.1);
+        draft.wrong("no_subordinate_ids", &why.key, text, "not mapped", "choose a lower id");
+    }
+    let map = |kind, map: &[IdRange], helper: PathBuf| {
+        step(Attend::MapIds { kind, map: map.to_vec(), helper: Some(helper) }, why)
+    };
+    identity.attend = vec![
+        map(IdKind::Uid, &uids, newuidmap),
+        map(IdKind::Gid, &identity.gids, newgidmap),
+    ];
+    set(identity, groups, user);
+}
+
+/// One id that stands for `outside`, in the middle of a subordinate range.
+fn around(inside: u32, outside: u32, (first, count): (u32, u32)) -> Vec<IdRange> {
+    let below = inside.min(count);
+    let mut map = vec![range(inside, outside, 1)];
+    if below > 0 {
+        map.push(range(0, first, below));
+    }
+    if count > below {
+        map.push(range(inside + 1, first + below, count - below));
+    }
+    map.sort_by_key(|range| range.inside);
+    map
+}
+
+fn covered(map: &[IdRange], id: u32) -> bool {
+    map.iter().any(|range| id >= range.inside && id - range.inside < range.count)
+}
+
+/// A privileged caller's map: what the command needs, each to the same id outside; all ids,
+/// where a capability lets it go from one to another.
+fn direct(draft: &mut Draft<'_>, identity: &mut Identity, groups: &[u32], user: &Origin) {
+    let capabilities = &draft.manifest.security.capabilities;
+    let all = OVER_IDS.iter().any(|capability| capabilities.contains(capability));
+    let same = |mut ids: Vec<u32>| {
+        ids.sort_unstable();
+        ids.dedup();
+        if all {
+            ids.retain(|id| *id >= 65_536);
+        }
+        let each = ids.into_iter().map(|id| range(id, id, 1));
+        all.then(|| range(0, 0, 65_536)).into_iter().chain(each).collect::<Vec<_>>()
+    };
+    let origin = if all { super::draft::at(key("security").key("capabilities")) } else { user.clone() };
+    if all {
+        draft.hole("every user and group id up to 65535 is mapped to the host's own", &origin);
+    }
+    let uids = same(vec![0, identity.uid]);
+    identity.gids = same([&[0, identity.gid], groups].concat());
+    let map = |kind, map| step(Attend::MapIds { kind, map, helper: None }, &origin);
+    identity.attend = vec![map(IdKind::Uid, uids), map(IdKind::Gid, identity.gids.clone())];
+}
+
+/// Takes the ids on, and gives up every group that is not asked for. The kernel forgets the
+/// parent-death signal when ids change.
+fn set(identity: &mut Identity, groups: Vec<u32>, user: &Origin) {
+    let ids = Init::SetIds { uid: identity.uid, gid: identity.gid, groups: Some(groups) };
+    identity.set = vec![step(ids, user), step(Init::ParentDeathSignal, &default("init"))];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_callers_id_stands_in_the_middle_of_the_range() {
+        let map = around(1000, 501, (100_000, 65_536));
+        assert_eq!(map, [range(0, 100_000, 1000), range(1000, 501, 1), range(1001, 101_000, 64_536)]);
+        assert_eq!(around(0, 501, (100_000, 10)), [range(0, 501, 1), range(1, 100_000, 10)]);
+        assert_eq!(around(99, 501, (100_000, 10)), [range(0, 100_000, 10), range(99, 501, 1)]);
+    }
+}

@@ -1,0 +1,183 @@
+//! Namespaces: which are made, when, and what is shared with the host instead.
+
+use crate::manifest::{Degradable, Namespaces, Network, Proc, Sharing, Userns};
+use crate::plan::{Init, Namespace, Origin, Prepare, Step};
+
+use super::draft::{Draft, asked, at, default, either, key, step};
+use super::groups::Groups;
+
+/// What the sandbox has of its own.
+pub(super) struct Isolation {
+    /// The namespaces that the clone makes.
+    pub(super) in_clone: Vec<Namespace>,
+    /// All that are made or entered.
+    pub(super) all: Vec<Namespace>,
+    /// How /proc comes about.
+    pub(super) proc: Proc,
+}
+
+impl Isolation {
+    pub(super) fn has(&self, namespace: Namespace) -> bool {
+        self.all.contains(&namespace)
+    }
+}
+
+/// Chooses the namespaces.
+pub(super) fn choose(draft: &mut Draft<'_>) -> Isolation {
+    let proc = choose_proc(draft);
+    let mut in_clone = vec![Namespace::Mount];
+    if user(draft) {
+        in_clone.insert(0, Namespace::User);
+    }
+    let Namespaces { pid, ipc, uts, cgroup, time } = draft.manifest.namespaces;
+    let pid = if proc == Proc::Outer { Sharing::Host } else { pid };
+    for (word, sharing, namespace, allows) in [
+        ("pid", pid, Namespace::Pid, "the command sees the processes of the host, and may signal those of the same user"),
+        ("uts", uts, Namespace::Uts, "the command shares the host's name"),
+        ("ipc", ipc, Namespace::Ipc, "the command shares System V and POSIX message queues, semaphores and memory of the host"),
+        ("cgroup", cgroup, Namespace::Cgroup, "the command sees the host's control group paths"),
+    ] {
+        if sharing == Sharing::Private {
+            in_clone.push(namespace);
+        } else if draft.manifest.namespaces_given(word) {
+            draft.hole(allows, &at(key("namespaces").key(word)));
+        }
+    }
+    if time == Sharing::Private {
+        in_clone.push(Namespace::Time);
+    }
+    let mut all = in_clone.clone();
+    match &draft.manifest.network {
+        Network::None => {
+            in_clone.push(Namespace::Network);
+            all.push(Namespace::Network);
+        }
+        Network::Path(_) => all.push(Namespace::Network),
+        Network::Host => {}
+    }
+    Isolation { in_clone, all, proc }
+}
+
+impl crate::manifest::Manifest {
+    /// The manifest shares this namespace with the host.
+    fn namespaces_given(&self, word: &str) -> bool {
+        let Namespaces { pid, ipc, uts, cgroup, time } = self.namespaces;
+        let sharing = match word {
+            "pid" => pid,
+            "ipc" => ipc,
+            "uts" => uts,
+            "cgroup" => cgroup,
+            _ => time,
+        };
+        sharing == Sharing::Host
+    }
+}
+
+/// Whether there is a user namespace of our own.
+fn user(draft: &mut Draft<'_>) -> bool {
+    if draft.manifest.userns == Userns::Host {
+        let origin = asked("userns");
+        if !draft.host.privileged {
+            let text = "`userns: host` needs root, and the caller is not";
+            let help = "leave `userns` out: an ordinary user gets a namespace of its own";
+            draft.wrong("needs_root", &origin.key, text, "needs root", help);
+        }
+        draft.hole("the command's user ids are the host's: a way out of the sandbox is a way into the host's account", &origin);
+        return false;
+    }
+    if let Some(reason) = draft.host.userns_forbidden.clone() {
+        let text = format!("a user namespace can't be made on this host: {reason}");
+        let help = if draft.host.privileged {
+            "`userns: host` runs without one; `sixdocker doctor` tells how to allow them"
+        } else {
+            "`sixdocker doctor` tells how to allow them"
+        };
+        draft.wrong("userns_forbidden", &key("userns"), text, "by default, a user namespace", help);
+    }
+    true
+}
+
+/// An own /proc, the outer one, or none: the best that this host and the manifest allow.
+fn choose_proc(draft: &mut Draft<'_>) -> Proc {
+    let shared = draft.manifest.namespaces.pid == Sharing::Host;
+    match draft.manifest.proc {
+        Proc::None => return Proc::None,
+        Proc::Outer => {
+            outer_is_open(draft, &asked("proc"));
+            return Proc::Outer;
+        }
+        Proc::Auto if shared => return Proc::Outer,
+        Proc::New if shared => {
+            let text = "`proc: new` shows the processes of a PID namespace of its own, and `namespaces.pid: host` makes none";
+            draft.wrong("contradiction", &key("proc"), text, "without a PID namespace", "write `proc: outer`");
+        }
+        Proc::Auto | Proc::New => {}
+    }
+    let Some(mask) = draft.host.proc_mask.clone() else { return Proc::New };
+    let reason = format!("{mask}, so the kernel lets nobody nested mount a new /proc");
+    if draft.manifest.proc == Proc::Auto && draft.allows(Degradable::PidNamespace) {
+        let reason = format!("{reason}; the surrounding PID namespace and its /proc are used");
+        draft.lost(Degradable::PidNamespace, &key("proc"), &reason, "");
+        outer_is_open(draft, &default("proc"));
+        return Proc::Outer;
+    }
+    let help = "write `proc: none` to go without /proc, or `proc: outer` to share the surrounding PID namespace";
+    draft.lost(Degradable::FreshProc, &key("proc"), &reason, help);
+    Proc::None
+}
+
+fn outer_is_open(draft: &mut Draft<'_>, origin: &Origin) {
+    draft.hole("the command shares the surrounding PID namespace: it sees the processes there, and may signal those of the same user", origin);
+}
+
+/// The network namespace that is entered before the clone.
+pub(super) fn network(draft: &mut Draft<'_>) -> Vec<Step<Prepare>> {
+    let origin = asked("network");
+    match &draft.manifest.network {
+        Network::None => Vec::new(),
+        Network::Host => {
+            draft.hole("the command has the host's network: it reaches every address that the host reaches, its loopback services and abstract sockets too", &origin);
+            Vec::new()
+        }
+        Network::Path(path) => {
+            let path = draft.path(path);
+            draft.source_exists(&path, &origin.key);
+            if !draft.host.privileged {
+                let text = "entering an existing network namespace needs root, and the caller is not";
+                draft.wrong("needs_root", &origin.key, text, "needs root", "run as root, or write `network: none`");
+            }
+            draft.hole(format!("the command has the network of {}", path.display()), &origin);
+            vec![step(Prepare::JoinNetwork { path }, &origin)]
+        }
+    }
+}
+
+/// What is unshared only after the control groups were joined, so that they are its root.
+pub(super) fn late(draft: &Draft<'_>, isolation: &Isolation, groups: &Groups) -> Vec<Step<Init>> {
+    if groups.is_empty() || !isolation.has(Namespace::Cgroup) {
+        return Vec::new();
+    }
+    let given = draft.manifest.namespaces.cgroup != Sharing::Private;
+    vec![step(Init::Unshare { namespaces: vec![Namespace::Cgroup] }, &either("namespaces", given))]
+}
+
+/// The host name, and the loopback device.
+pub(super) fn names(draft: &Draft<'_>, isolation: &Isolation) -> Vec<Step<Init>> {
+    let mut steps = Vec::new();
+    let hostname = hostname(draft);
+    if isolation.has(Namespace::Uts) {
+        let origin = either("hostname", draft.manifest.hostname.is_some());
+        steps.push(step(Init::Hostname { name: hostname }, &origin));
+    }
+    if draft.manifest.network == Network::None {
+        steps.push(step(Init::LoopbackUp, &default("network")));
+    }
+    steps
+}
+
+/// The sandbox's host name.
+pub(super) fn hostname(draft: &Draft<'_>) -> String {
+    let given = draft.manifest.hostname.as_ref().map(|name| name.0.clone());
+    // A name of ours may hold what a host name may not.
+    given.unwrap_or_else(|| draft.name.replace('_', "-").chars().take(64).collect())
+}

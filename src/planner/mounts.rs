@@ -1,0 +1,284 @@
+//! The mounts that the manifest asks for, in its order.
+
+use std::path::{Path, PathBuf};
+
+use crate::inputs::Found;
+use crate::manifest::{AbsolutePath, FileContent, Mode, Mount, MountKind, Size, Tmpfs};
+use crate::plan::{Bind, Init, KernelMount, MountFlags, Namespace, Origin, Step};
+use crate::source::Pointer;
+
+use super::dev::{device, pair};
+use super::draft::{Draft, at, key, step};
+use super::isolation::Isolation;
+use super::root::{Tree, Whose};
+use super::{files, proc};
+
+type Options = Vec<(String, Option<String>)>;
+
+/// How much of the machine's memory a tmpfs may take where the manifest is silent.
+fn share(target: &str) -> String {
+    if target == "/run" { "5%".to_owned() } else { "20%".to_owned() }
+}
+
+/// The `tmpfs` list.
+pub(super) fn tmpfs(draft: &mut Draft<'_>, tree: &mut Tree) -> Vec<Step<Init>> {
+    let manifest = draft.manifest;
+    let plain = |tmpfs: &Tmpfs, target: &str| {
+        tmpfs.target.0 == target && tmpfs.size.is_none() && tmpfs.mode.is_none()
+    };
+    let usual = matches!(manifest.tmpfs.as_slice(), [a, b] if plain(a, "/tmp") && plain(b, "/run"));
+    let mut steps = Vec::new();
+    for (n, tmpfs) in manifest.tmpfs.iter().enumerate() {
+        let target = tmpfs.target.0.as_str();
+        let origin = proc::tmpfs_origin(!usual, n);
+        let taken = manifest.mounts.iter().any(|mount| mount.target.0 == target);
+        // What nobody asked for gives way: to a mount, and to a root that has no place for it.
+        let absent = tree.whose(target) == Whose::Host
+            && draft.inputs.inside.get(target) == Some(&Found::Missing);
+        if taken || (usual && absent) {
+            continue;
+        }
+        let mode = tmpfs.mode.map_or(if target == "/tmp" { 0o1777 } else { 0o755 }, |mode| mode.0);
+        let size = tmpfs.size.map_or_else(|| share(target), |Size(size)| size.to_string());
+        let make_target = tree.place(draft, target, &origin);
+        tree.mounted(target, Whose::Tmpfs);
+        let flags = MountFlags { nosuid: true, nodev: true, ..MountFlags::default() };
+        let options = vec![pair("mode", &format!("{mode:o}")), pair("size", &size)];
+        let target = target.to_owned();
+        let mount = KernelMount { fstype: "tmpfs", target, flags, options, make_target };
+        steps.push(step(Init::Mount(mount), &origin));
+    }
+    steps
+}
+
+/// The `mounts` list.
+pub(super) fn steps(
+    draft: &mut Draft<'_>,
+    tree: &mut Tree,
+    isolation: &Isolation,
+) -> Vec<Step<Init>> {
+    let manifest = draft.manifest;
+    let mut steps = Vec::new();
+    for (n, mount) in manifest.mounts.iter().enumerate() {
+        let origin = at(key("mounts").index(n));
+        if mount.target.0 == "/" {
+            let text = "the root itself can't be mounted over";
+            draft.wrong("bad_mount", &origin.key, text, "mounts over /", "`rootfs` says what / is");
+            continue;
+        }
+        steps.extend(one(draft, tree, isolation, mount, &origin));
+    }
+    steps
+}
+
+fn flags(mount: &Mount) -> MountFlags {
+    MountFlags {
+        read_only: mount.read_only,
+        nosuid: !mount.suid,
+        nodev: !mount.dev,
+        noexec: mount.exec == Some(false),
+    }
+}
+
+fn one(
+    draft: &mut Draft<'_>,
+    tree: &mut Tree,
+    isolation: &Isolation,
+    mount: &Mount,
+    origin: &Origin,
+) -> Option<Step<Init>> {
+    let target = mount.target.0.clone();
+    if let MountKind::File { content, mode } = &mount.kind {
+        return file(draft, tree, &mount.target, content, *mode, origin);
+    }
+    let make_target = tree.place(draft, &target, origin);
+    let kernel = |fstype, flags, options| {
+        let target = target.clone();
+        Some(step(Init::Mount(KernelMount { fstype, target, flags, options, make_target }), origin))
+    };
+    let mut whose = Whose::Host;
+    let made = match &mount.kind {
+        MountKind::Bind { source, recursive } => {
+            let bind = bind(draft, mount, source, *recursive, make_target, origin);
+            Some(step(Init::Bind(bind), origin))
+        }
+        MountKind::Tmpfs { size, mode, options } => {
+            whose = if mount.read_only { Whose::Host } else { Whose::Tmpfs };
+            let mode = mode.map_or(0o755, |mode| mode.0);
+            let size = size.map_or_else(|| share(&target), |Size(size)| size.to_string());
+            let mut all = vec![pair("mode", &format!("{mode:o}")), pair("size", &size)];
+            all.extend(raw(options));
+            kernel("tmpfs", flags(mount), all)
+        }
+        MountKind::Overlay { lower, upper, work, options } => {
+            let layers = overlay(draft, lower, upper.as_deref(), work.as_deref(), origin);
+            let own = isolation.has(Namespace::User).then(|| ("userxattr".to_owned(), None));
+            let all = layers.into_iter().chain(own).chain(raw(options)).collect();
+            kernel("overlay", flags(mount), all)
+        }
+        MountKind::Proc { options } => {
+            proc::needs_pid(draft, isolation, origin);
+            kernel("proc", MountFlags { read_only: mount.read_only, ..proc::CLOSED }, raw(options).collect())
+        }
+        MountKind::Sysfs => {
+            needs(draft, isolation, Namespace::Network, "sysfs", "network", origin);
+            kernel("sysfs", MountFlags { read_only: mount.read_only, ..proc::CLOSED }, Vec::new())
+        }
+        MountKind::Cgroup => {
+            cgroup(draft, isolation, origin);
+            kernel("cgroup2", MountFlags { read_only: mount.read_only, ..proc::CLOSED }, Vec::new())
+        }
+        MountKind::Mqueue => {
+            needs(draft, isolation, Namespace::Ipc, "mqueue", "ipc", origin);
+            kernel("mqueue", MountFlags { read_only: mount.read_only, ..proc::CLOSED }, Vec::new())
+        }
+        MountKind::File { .. } => None,
+    };
+    tree.mounted(&target, whose);
+    made
+}
+
+fn raw(options: &[String]) -> impl Iterator<Item = (String, Option<String>)> {
+    options.iter().map(|option| match option.split_once('=') {
+        Some((key, value)) => pair(key, value),
+        None => (option.clone(), None),
+    })
+}
+
+fn file(
+    draft: &mut Draft<'_>,
+    tree: &mut Tree,
+    target: &AbsolutePath,
+    content: &FileContent,
+    mode: Mode,
+    origin: &Origin,
+) -> Option<Step<Init>> {
+    let content = files::content(draft, content, &origin.key)?;
+    Some(files::place(draft, tree, &target.0, content, mode.0, origin))
+}
+
+fn bind(
+    draft: &mut Draft<'_>,
+    mount: &Mount,
+    source: &Path,
+    recursive: bool,
+    make_target: bool,
+    origin: &Origin,
+) -> Bind {
+    let source = draft.path(source);
+    if !mount.optional {
+        draft.source_exists(&source, &origin.key.key("source"));
+    }
+    if !mount.read_only {
+        let origin = at(origin.key.key("read_only"));
+        draft.hole(format!("the command can change {} of the host", source.display()), &origin);
+    }
+    if mount.suid || mount.dev {
+        let what = if mount.dev { "device nodes" } else { "set-user-id programs" };
+        draft.hole(format!("{what} in {} of the host take effect", source.display()), origin);
+    }
+    let target = mount.target.0.clone();
+    Bind { source, target, flags: flags(mount), recursive, optional: mount.optional, make_target }
+}
+
+fn overlay(
+    draft: &mut Draft<'_>,
+    lower: &[PathBuf],
+    upper: Option<&Path>,
+    work: Option<&Path>,
+    origin: &Origin,
+) -> Options {
+    let place = &origin.key;
+    let lowers: Vec<PathBuf> = lower.iter().map(|path| draft.path(path)).collect();
+    for (n, path) in lowers.iter().enumerate() {
+        draft.directory_exists(path, &place.key("lower").index(n));
+    }
+    match (upper, work) {
+        (None, None) if lowers.len() < 2 => {
+            let text = "an overlay without `upper` needs two directories in `lower`";
+            draft.wrong("bad_mount", place, text, "nothing to lay over", "add `upper` and `work`, or a second lower directory");
+        }
+        (Some(_), None) | (None, Some(_)) => {
+            let text = "`upper` and `work` go together";
+            draft.wrong("bad_mount", place, text, "one without the other", "name two directories of one file system");
+        }
+        _ => {}
+    }
+    let list: Vec<_> = lowers.iter().map(|path| escaped(path)).collect();
+    let mut options = vec![pair("lowerdir", &list.join(":"))];
+    for (name, word, path) in [("upperdir", "upper", upper), ("workdir", "work", work)] {
+        let Some(path) = path.map(|path| draft.path(path)) else { continue };
+        draft.directory_exists(&path, &place.key(word));
+        if word == "upper" {
+            draft.hole(format!("what the command writes is kept in {} of the host", path.display()), origin);
+        }
+        options.push(pair(name, &escaped(&path)));
+    }
+    options
+}
+
+/// Overlay takes colons apart unless they are escaped.
+fn escaped(path: &Path) -> String {
+    path.to_string_lossy().replace('\\', "\\\\").replace(':', "\\:")
+}
+
+fn needs(
+    draft: &mut Draft<'_>,
+    isolation: &Isolation,
+    namespace: Namespace,
+    fstype: &str,
+    word: &str,
+    origin: &Origin,
+) {
+    // An entered network namespace belongs to another user namespace.
+    let own = isolation.in_clone.contains(&namespace);
+    if !own && isolation.has(Namespace::User) {
+        let text = format!("{fstype} can be mounted only with a {word} namespace of the sandbox's own");
+        let help = format!("bind the host's instead: \"/{}:{}\"", if word == "network" { "sys" } else { "dev/mqueue" }, "TARGET");
+        draft.wrong("bad_mount", &origin.key, text, format!("needs a private {word} namespace"), help);
+    }
+}
+
+fn cgroup(draft: &mut Draft<'_>, isolation: &Isolation, origin: &Origin) {
+    let unified = draft.host.cgroups.as_ref().is_some_and(|cgroups| cgroups.unified.is_some());
+    if !unified {
+        let text = "this host has no cgroup v2 hierarchy to mount";
+        draft.wrong("unavailable", &origin.key, text, "no cgroup v2 here", "take it out");
+    }
+    needs(draft, isolation, Namespace::Cgroup, "cgroup2", "cgroup", origin);
+}
+
+/// The `devices` list.
+pub(super) fn devices(draft: &mut Draft<'_>, tree: &mut Tree) -> Vec<Step<Init>> {
+    let manifest = draft.manifest;
+    let mut steps = Vec::new();
+    for (n, asked) in manifest.devices.iter().enumerate() {
+        let origin = at(key("devices").index(n));
+        check_device(draft, &asked.source.0, &origin.key);
+        if asked.read != asked.write {
+            let text = "a device is shown with the permissions of its node: reading alone can't be enforced";
+            draft.wrong("unavailable", &origin.key, text, "half the access", "write `rw`, and let the node's mode decide");
+        }
+        draft.hole(format!("the command can use {} of the host", asked.source.0), &origin);
+        let make_target = tree.place(draft, &asked.target.0, &origin);
+        let bind = Bind { make_target, ..device(&asked.source.0, &asked.target.0) };
+        steps.push(step(Init::Bind(bind), &origin));
+    }
+    steps
+}
+
+fn check_device(draft: &mut Draft<'_>, path: &str, place: &Pointer) {
+    let path = Path::new(path);
+    match draft.inputs.paths.get(path) {
+        None | Some(Found::Device(..)) => {}
+        Some(Found::Missing) => draft.missing(path, place),
+        Some(Found::Denied(reason)) => {
+            let text = format!("{} can't be looked at: {reason}", path.display());
+            draft.wrong("no_access", place, text, "no access", "");
+        }
+        Some(_) => {
+            let text = format!("{} is not a device", path.display());
+            draft.wrong("bad_device", place, text, "not a device", "`mounts` shows files and directories");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Resource limits of setrlimit(2), and the other small numbers of a process.
+
+use crate::host::ResourceLimit;
+use crate::manifest::{Ulimit, UlimitValue, Userns};
+use crate::plan::{Init, Origin, Step};
+use crate::source::Pointer;
+
+use super::draft::{Draft, asked, at, either, key, step};
+use super::groups::Groups;
+
+/// The limits that every sandbox has where the manifest is silent: no core dumps, room enough
+/// for descriptors, and an end to fork bombs.
+const DEFAULTS: [(Ulimit, u64, u64); 3] =
+    [(Ulimit::Core, 0, 0), (Ulimit::Nofile, 1024, 524_288), (Ulimit::Nproc, 4096, 4096)];
+
+/// Sets every limit.
+pub(super) fn steps(draft: &mut Draft<'_>, groups: &Groups) -> Vec<Step<Init>> {
+    let manifest = draft.manifest;
+    let mut steps = Vec::new();
+    for (ulimit, soft, hard) in DEFAULTS {
+        // A group limits processes better: it counts these alone, and root's, too.
+        let counted = ulimit == Ulimit::Nproc && (groups.pids || draft.host.uid == 0);
+        if manifest.ulimits.contains_key(&ulimit) || counted {
+            continue;
+        }
+        let own = hard_limit(draft, ulimit);
+        let (soft, hard) = own.map_or((soft, hard), |own| (soft.min(own), hard.min(own)));
+        let origin = Origin { key: key("ulimits").key(word(ulimit)), default: true };
+        steps.push(rlimit(ulimit, Some(soft), Some(hard), &origin));
+    }
+    for (ulimit, UlimitValue { soft, hard }) in &manifest.ulimits {
+        let place = key("ulimits").key(word(*ulimit));
+        within(draft, *ulimit, *hard, &place);
+        steps.push(rlimit(*ulimit, *soft, *hard, &at(place)));
+    }
+    steps
+}
+
+fn rlimit(ulimit: Ulimit, soft: Option<u64>, hard: Option<u64>, origin: &Origin) -> Step<Init> {
+    step(Init::Rlimit { resource: word(ulimit), soft, hard }, origin)
+}
+
+fn hard_limit(draft: &Draft<'_>, ulimit: Ulimit) -> Option<u64> {
+    draft.host.limits.get(word(ulimit)).and_then(|limit: &ResourceLimit| limit.hard)
+}
+
+/// Nobody in a user namespace may raise a hard limit.
+fn within(draft: &mut Draft<'_>, ulimit: Ulimit, hard: Option<u64>, place: &Pointer) {
+    if draft.manifest.userns == Userns::Host && draft.host.privileged {
+        return;
+    }
+    let Some(own) = hard_limit(draft, ulimit) else { return };
+    if hard.is_none_or(|hard| hard > own) {
+        let text = format!("`{place}` is above the caller's own hard limit of {own}, which no sandbox can raise");
+        let help = format!("write at most {own}, or raise the caller's limit (`ulimit -H`, limits.conf, systemd's Limit{}=)", word(ulimit).to_uppercase());
+        draft.wrong("ulimit_too_high", place, text, "above the caller's own", help);
+    }
+}
+
+/// The word of `ulimits`.
+pub(crate) fn word(ulimit: Ulimit) -> &'static str {
+    match ulimit {
+        Ulimit::As => "as",
+        Ulimit::Core => "core",
+        Ulimit::Cpu => "cpu",
+        Ulimit::Data => "data",
+        Ulimit::Fsize => "fsize",
+        Ulimit::Locks => "locks",
+        Ulimit::Memlock => "memlock",
+        Ulimit::Msgqueue => "msgqueue",
+        Ulimit::Nice => "nice",
+        Ulimit::Nofile => "nofile",
+        Ulimit::Nproc => "nproc",
+        Ulimit::Rss => "rss",
+        Ulimit::Rtprio => "rtprio",
+        Ulimit::Rttime => "rttime",
+        Ulimit::Sigpending => "sigpending",
+        Ulimit::Stack => "stack",
+    }
+}
+
+/// Who the kernel kills first. It is set while init may still write to its own /proc.
+pub(super) fn oom_score(draft: &mut Draft<'_>) -> Vec<Step<Init>> {
+    let Some(value) = draft.manifest.oom_score_adj else { return Vec::new() };
+    let origin = asked("oom_score_adj");
+    let own = draft.host.oom_score_adj;
+    let may = draft.manifest.userns == Userns::Host && draft.host.privileged;
+    if value < own && !may {
+        let text = format!("an `oom_score_adj` below the caller's own ({own}) can't be had in a user namespace");
+        draft.wrong("needs_root", &origin.key, text, "below the caller's own", format!("write {own} or more"));
+    }
+    vec![step(Init::OomScoreAdj { value }, &origin)]
+}
+
+/// The nice value.
+pub(super) fn nice(draft: &mut Draft<'_>) -> Vec<Step<Init>> {
+    let Some(value) = draft.manifest.nice else { return Vec::new() };
+    let origin = asked("nice");
+    let own = draft.host.nice;
+    let may = draft.manifest.userns == Userns::Host && draft.host.privileged;
+    if value < own && !may {
+        let text = format!("a nice value below the caller's own ({own}) can't be had in a user namespace");
+        let help = format!("write {own} or more, or start sixdocker itself under `nice -n {value}`");
+        draft.wrong("needs_root", &origin.key, text, "below the caller's own", help);
+    }
+    vec![step(Init::Nice { value }, &origin)]
+}
+
+/// The file mode creation mask.
+pub(super) fn umask(draft: &Draft<'_>) -> Step<Init> {
+    let mask = draft.manifest.umask.0;
+    step(Init::Umask { mask }, &either("umask", mask != 0o22))
+}

@@ -1,0 +1,183 @@
+//! The root file system, and what lies above what in it.
+
+use crate::inputs::Found;
+use crate::manifest::{Degradable, RootSource, Size, Write};
+use crate::plan::{Bind, Init, Layer, MountFlags, Origin, Root, Step};
+use crate::source::Pointer;
+
+use super::draft::{Draft, at, default, either, key, step};
+use super::identity::Identity;
+
+/// Whose a mount is, for what may be made in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// A tmpfs of ours: files are written right into it.
+    Tmpfs,
+    /// A layer of ours above a directory: mount points may be made in it.
+    Layer,
+    /// The host's: not a byte of it is changed.
+    Host,
+}
+
+/// The new root in the making.
+pub(super) struct Tree {
+    pub(super) steps: Vec<Step<Init>>,
+    /// What is mounted where, in order.
+    mounts: Vec<(String, Whose)>,
+}
+
+impl Tree {
+    /// Notes a mount.
+    pub(super) fn mounted(&mut self, target: &str, whose: Whose) {
+        self.mounts.push((target.to_owned(), whose));
+    }
+
+    /// Whose the file system is that `target` stands in.
+    pub(super) fn whose(&self, target: &str) -> Whose {
+        let below = |mount: &str| {
+            let mount = mount.trim_end_matches('/');
+            target.strip_prefix(mount).is_some_and(|rest| rest.starts_with('/'))
+        };
+        let holds = self.mounts.iter().rev().filter(|(mount, _)| below(mount));
+        holds.max_by_key(|(mount, _)| mount.len()).map_or(Whose::Host, |(_, whose)| *whose)
+    }
+
+    /// Whether a missing mount point may be made; where it may not and it is known to be
+    /// missing, that is a problem.
+    pub(super) fn place(&self, draft: &mut Draft<'_>, target: &str, origin: &Origin) -> bool {
+        if self.whose(target) != Whose::Host {
+            return true;
+        }
+        let inside = draft.inputs.inside.get(target);
+        if self.in_root(target) && inside == Some(&Found::Missing) {
+            let text = format!("the root file system has no {target} to mount on, and `write` lets none be made");
+            let help = format!("make {target} there, or write `write: discard`");
+            draft.wrong("no_mount_point", &origin.key, text, "missing in the root file system", help);
+        }
+        false
+    }
+
+    /// `target` stands in the root file system itself.
+    fn in_root(&self, target: &str) -> bool {
+        let above = |mount: &str| {
+            mount != "/" && target.strip_prefix(mount).is_some_and(|rest| rest.starts_with('/'))
+        };
+        !self.mounts.iter().any(|(mount, _)| above(mount))
+    }
+}
+
+/// What asked for the root file system.
+pub(super) fn origin(draft: &Draft<'_>) -> Origin {
+    let rootfs = &draft.manifest.rootfs;
+    either("rootfs", rootfs.source != RootSource::Host || rootfs.write.is_some())
+}
+
+/// Takes the root, and with `rootfs: host` fills it.
+pub(super) fn choose(draft: &mut Draft<'_>, _identity: &Identity) -> Tree {
+    let manifest = draft.manifest;
+    let mut tree = Tree { steps: Vec::new(), mounts: Vec::new() };
+    match &manifest.rootfs.source {
+        RootSource::Host => host(draft, &mut tree),
+        RootSource::Dir(path) => {
+            let path = draft.path(path);
+            draft.directory_exists(&path, &key("rootfs").key("path"));
+            directory(draft, &mut tree, path);
+        }
+    }
+    tree
+}
+
+/// The most that a layer or tmpfs root may hold.
+fn size(draft: &Draft<'_>) -> String {
+    draft.manifest.rootfs.size.map_or_else(|| "40%".to_owned(), |Size(size)| size.to_string())
+}
+
+fn host(draft: &mut Draft<'_>, tree: &mut Tree) {
+    let origin = origin(draft);
+    let size = size(draft);
+    tree.steps.push(step(Init::Root(Root::Tmpfs { size }), &origin));
+    tree.mounted("/", Whose::Tmpfs);
+    for path in crate::inputs::SYSTEM {
+        let target = path.to_owned();
+        match draft.inputs.paths.get(std::path::Path::new(path)) {
+            Some(Found::Link(to)) => {
+                let to = to.clone();
+                tree.steps.push(step(Init::Symlink { target, to }, &origin));
+            }
+            Some(Found::Directory) => {
+                tree.steps.push(step(Init::Bind(read_only(path, false)), &origin));
+                tree.mounted(path, Whose::Host);
+            }
+            _ => {}
+        }
+    }
+    for (target, mode) in [("/etc", 0o755), ("/root", 0o700)] {
+        tree.steps.push(step(Init::Mkdir { target: target.to_owned(), mode }, &origin));
+    }
+}
+
+/// A path of the host's at its own place, read-only.
+pub(super) fn read_only(path: &str, optional: bool) -> Bind {
+    Bind {
+        source: path.into(),
+        target: path.to_owned(),
+        flags: MountFlags { read_only: true, nosuid: true, nodev: true, noexec: false },
+        recursive: true,
+        optional,
+        make_target: true,
+    }
+}
+
+fn directory(draft: &mut Draft<'_>, tree: &mut Tree, path: std::path::PathBuf) {
+    let manifest = draft.manifest;
+    let origin = origin(draft);
+    let place = key("rootfs").key("write");
+    let write = match &manifest.rootfs.write {
+        None | Some(Write::Discard) => Write::Discard,
+        Some(write) => write.clone(),
+    };
+    let write = layered(draft, write, &place);
+    let root = match write {
+        Write::None => Root::Bind { path, read_only: true },
+        Write::Direct => {
+            draft.hole(format!("the command changes {} itself", path.display()), &at(place));
+            Root::Bind { path, read_only: false }
+        }
+        Write::Discard => {
+            tree.steps.push(step(Init::Scratch { size: size(draft) }, &origin));
+            Root::Overlay { lower: path, upper: Layer::Scratch }
+        }
+        Write::Keep(dir) => {
+            let dir = draft.path(&dir);
+            draft.directory_exists(&dir, &place.key("keep"));
+            Root::Overlay { lower: path, upper: Layer::Dir(dir) }
+        }
+    };
+    let whose = if matches!(root, Root::Overlay { .. }) { Whose::Layer } else { Whose::Host };
+    tree.mounted("/", whose);
+    tree.steps.push(step(Init::Root(root), &origin));
+}
+
+/// Without overlay there are no layers; let go of, writes are refused instead.
+fn layered(draft: &mut Draft<'_>, write: Write, place: &Pointer) -> Write {
+    let layer = matches!(write, Write::Discard | Write::Keep(_));
+    match draft.host.overlay_missing.clone().filter(|_| layer) {
+        Some(reason) => {
+            let help = "`write: none` needs no overlay";
+            draft.lost(Degradable::Overlay, place, &reason, help);
+            Write::None
+        }
+        None => write,
+    }
+}
+
+/// Closes the root to writes, where it is ours and the manifest wants no writes in it.
+pub(super) fn seal(tree: &Tree, draft: &Draft<'_>) -> Option<Step<Init>> {
+    let read_only = matches!(draft.manifest.rootfs.write, None | Some(Write::None));
+    let ours = tree.mounts.first().is_some_and(|(_, whose)| *whose == Whose::Tmpfs);
+    let origin = match draft.manifest.rootfs.write {
+        None => default("rootfs"),
+        Some(_) => at(key("rootfs").key("write")),
+    };
+    (ours && read_only).then(|| step(Init::ReadOnlyRoot, &origin))
+}

@@ -1,0 +1,92 @@
+//! Where the standard streams lead.
+
+use std::path::Path;
+
+use crate::inputs::Found;
+use crate::manifest::{ErrorOutput, Input, Output, Tty};
+use crate::plan::{Origin, Prepare, Step, Stream};
+
+use super::draft::{Draft, asked, either, step};
+
+/// The three streams, and what must be opened for them.
+pub(super) struct Streams {
+    pub(super) terminal: bool,
+    pub(super) open: Vec<Step<Prepare>>,
+    pub(super) stdin: Stream,
+    pub(super) stdout: Stream,
+    pub(super) stderr: Stream,
+    /// What asked for any of it.
+    pub(super) origin: Origin,
+}
+
+impl Streams {
+    /// All three are the caller's own.
+    pub(super) fn untouched(&self) -> bool {
+        [&self.stdin, &self.stdout, &self.stderr].iter().all(|stream| **stream == Stream::Inherit)
+    }
+}
+
+/// What asked for a terminal.
+pub(super) fn origin(draft: &Draft<'_>) -> Origin {
+    either("tty", draft.manifest.tty != Tty::Auto)
+}
+
+/// Chooses where each stream leads.
+pub(super) fn choose(draft: &mut Draft<'_>) -> Streams {
+    let manifest = draft.manifest;
+    let [input, output, _] = draft.inputs.terminals;
+    let terminal = match manifest.tty {
+        Tty::Yes => true,
+        Tty::No => false,
+        Tty::Auto => {
+            let handed = manifest.stdin == Input::Inherit && manifest.stdout == Output::Inherit;
+            input && output && handed
+        }
+    };
+    let counted = manifest.limits.output.is_some();
+    let (inherit, out) = match (terminal, counted) {
+        (true, _) => (Stream::Terminal, Stream::Terminal),
+        (false, true) => (Stream::Inherit, Stream::Counted),
+        (false, false) => (Stream::Inherit, Stream::Inherit),
+    };
+    let mut open = Vec::new();
+    let stdin = match &manifest.stdin {
+        Input::Inherit => inherit,
+        Input::None => Stream::None,
+        Input::File(path) => file(draft, &mut open, 0, "stdin", path),
+    };
+    let stdout = match &manifest.stdout {
+        Output::Inherit => out.clone(),
+        Output::None => Stream::None,
+        Output::File(path) => file(draft, &mut open, 1, "stdout", path),
+    };
+    let stderr = match &manifest.stderr {
+        ErrorOutput::Inherit => out,
+        ErrorOutput::None => Stream::None,
+        ErrorOutput::File(path) => file(draft, &mut open, 2, "stderr", path),
+        ErrorOutput::Stdout => Stream::Stdout,
+    };
+    let origin = open.first().map_or_else(|| origin(draft), |step| step.origin.clone());
+    Streams { terminal, open, stdin, stdout, stderr, origin }
+}
+
+fn file(
+    draft: &mut Draft<'_>,
+    open: &mut Vec<Step<Prepare>>,
+    stream: u8,
+    word: &str,
+    path: &Path,
+) -> Stream {
+    let origin = asked(word);
+    let path = draft.path(path);
+    match draft.inputs.paths.get(&path) {
+        Some(Found::Missing) if stream == 0 => draft.missing(&path, &origin.key),
+        Some(Found::Directory) => {
+            let text = format!("{} is a directory", path.display());
+            draft.wrong("bad_path", &origin.key, text, "not a file", "name a file");
+        }
+        _ => {}
+    }
+    open.push(step(Prepare::OpenStream { stream, path }, &origin));
+    Stream::File
+}

@@ -1,0 +1,247 @@
+//! The control group hierarchies: what each controller really is here, and where a group of
+//! ours may be made.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{AccessFlags, access};
+
+use crate::host::{Cgroups, Hierarchy};
+use crate::manifest::{CgroupManager, Manifest};
+
+/// Looks at them, if the manifest needs any.
+pub(super) fn look(manifest: Option<&Manifest>) -> Option<Cgroups> {
+    if manifest.is_some_and(|manifest| !needed(manifest)) {
+        return None;
+    }
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let parent = manifest.and_then(|manifest| manifest.cgroup.parent.as_ref());
+    let parent = parent.map(|path| path.0.trim_start_matches('/').to_owned());
+    let looker = Looker {
+        mounts: mounts.lines().filter_map(Mount::read).collect(),
+        own: own.lines().filter_map(Own::read).collect(),
+        root: nix::unistd::geteuid().is_root(),
+        parent,
+    };
+    Some(Cgroups { unified: looker.unified(), legacy: looker.legacy() })
+}
+
+/// Whether a manifest can lead to a control group at all.
+fn needed(manifest: &Manifest) -> bool {
+    if manifest.cgroup.manager == CgroupManager::None {
+        return false;
+    }
+    let limits = &manifest.limits;
+    let asks = *limits != crate::manifest::Limits { output: limits.output, ..Default::default() };
+    let shared = manifest.namespaces.pid != crate::manifest::Sharing::Private
+        || manifest.proc == crate::manifest::Proc::Outer
+        || !manifest.allow_degraded.is_empty();
+    let mounts = manifest.mounts.iter();
+    let mounted = mounts.into_iter().any(|mount| mount.kind == crate::manifest::MountKind::Cgroup);
+    // Root is held by no limit of processes but a group's.
+    asks || shared || mounted || nix::unistd::geteuid().is_root()
+}
+
+/// A mounted hierarchy.
+struct Mount {
+    /// The directory of the hierarchy that is seen at `at`.
+    root: PathBuf,
+    at: PathBuf,
+    v2: bool,
+    options: String,
+}
+
+impl Mount {
+    /// Reads a line of mountinfo; none if it is no hierarchy.
+    fn read(line: &str) -> Option<Self> {
+        let (left, right) = line.split_once(" - ")?;
+        let left: Vec<_> = left.split(' ').collect();
+        let right: Vec<_> = right.split(' ').collect();
+        let v2 = match *right.first()? {
+            "cgroup2" => true,
+            "cgroup" => false,
+            _ => return None,
+        };
+        let path = |n: usize| left.get(n).map(|text| PathBuf::from(super::unescaped(text)));
+        Some(Self { root: path(3)?, at: path(4)?, v2, options: (*right.get(2)?).to_owned() })
+    }
+}
+
+/// The runner's own group in a hierarchy: a line of /proc/self/cgroup.
+struct Own {
+    controllers: Vec<String>,
+    path: PathBuf,
+}
+
+impl Own {
+    fn read(line: &str) -> Option<Self> {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let controllers = parts.next()?.split(',').filter(|name| !name.is_empty());
+        Some(Self { controllers: controllers.map(str::to_owned).collect(), path: parts.next()?.into() })
+    }
+}
+
+struct Looker {
+    mounts: Vec<Mount>,
+    own: Vec<Own>,
+    root: bool,
+    /// Where the manifest wants its groups, below each mount.
+    parent: Option<String>,
+}
+
+impl Looker {
+    fn legacy(&self) -> BTreeMap<String, Hierarchy> {
+        let mut all = BTreeMap::new();
+        for own in &self.own {
+            let named = |mount: &&Mount| {
+                let has = |name: &String| mount.options.split(',').any(|option| option == name);
+                !mount.v2 && own.controllers.iter().all(has) && !own.controllers.is_empty()
+            };
+            let Some(mount) = self.mounts.iter().find(named) else { continue };
+            let hierarchy = self.v1(mount, own);
+            for controller in own.controllers.iter().filter(|name| !name.starts_with("name=")) {
+                all.insert(controller.clone(), hierarchy.clone());
+            }
+        }
+        all
+    }
+
+    fn v1(&self, mount: &Mount, own: &Own) -> Hierarchy {
+        let dir = seen(mount, &own.path);
+        let mut hierarchy = Hierarchy { mount: mount.at.clone(), own: dir.clone(), ..Hierarchy::default() };
+        let parent = match (&self.parent, self.root) {
+            (Some(parent), _) => mount.at.join(parent),
+            (None, true) => mount.at.clone(),
+            (None, false) => dir,
+        };
+        if writable(&parent) {
+            hierarchy.has = values(&parent, &["cpuset.cpus", "cpuset.mems"]);
+            hierarchy.lacks = lacks(&parent, &V1_FILES);
+            hierarchy.parent = Some(parent);
+        } else {
+            let reason = "the caller may not make a group in";
+            hierarchy.reason = Some(format!("{reason} {}", parent.display()));
+        }
+        hierarchy
+    }
+
+    fn unified(&self) -> Option<Hierarchy> {
+        let mount = self.mounts.iter().find(|mount| mount.v2)?;
+        let own = self.own.iter().find(|own| own.controllers.is_empty())?;
+        let dir = seen(mount, &own.path);
+        let mut hierarchy = Hierarchy { mount: mount.at.clone(), own: dir.clone(), ..Hierarchy::default() };
+        let (parent, reason) = match &self.parent {
+            Some(parent) => (Some(mount.at.join(parent)), None),
+            None => nearest(&mount.at, &dir),
+        };
+        hierarchy.reason = reason;
+        if let Some(parent) = &parent {
+            delegated(&mut hierarchy, parent);
+        }
+        hierarchy.parent = parent;
+        Some(hierarchy)
+    }
+}
+
+/// A group of the hierarchy, as it is seen through its mount.
+fn seen(mount: &Mount, path: &Path) -> PathBuf {
+    let path = path.strip_prefix(&mount.root).or_else(|_| path.strip_prefix("/")).unwrap_or(path);
+    let joined = mount.at.join(path);
+    if path.as_os_str().is_empty() { mount.at.clone() } else { joined }
+}
+
+fn writable(path: &Path) -> bool {
+    access(path, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
+}
+
+/// The nearest group, from the runner's own upward, in which a group beside the runner can be
+/// made: whoever moves a process needs the common ancestor's cgroup.procs, and a group that
+/// holds processes can't hand controllers down.
+fn nearest(mount: &Path, own: &Path) -> (Option<PathBuf>, Option<String>) {
+    let mut reason = None;
+    for dir in own.ancestors().take_while(|dir| dir.starts_with(mount)) {
+        let procs = dir.join("cgroup.procs");
+        if !writable(dir) || access(&procs, AccessFlags::W_OK).is_err() {
+            let why = || format!("{} is not the caller's to make groups in", dir.display());
+            reason = Some(reason.unwrap_or_else(why));
+            break;
+        }
+        // The root of all may hold processes and hand controllers down as well.
+        let is_root = !dir.join("cgroup.events").exists();
+        if is_root || empty(&procs) || hands_down(dir) {
+            return (Some(dir.to_owned()), None);
+        }
+        let why = || format!("{} holds processes, and so can't hand controllers down", dir.display());
+        reason = Some(reason.unwrap_or_else(why));
+    }
+    (None, reason)
+}
+
+fn empty(procs: &Path) -> bool {
+    std::fs::read_to_string(procs).is_ok_and(|text| text.trim().is_empty())
+}
+
+fn hands_down(dir: &Path) -> bool {
+    let text = std::fs::read_to_string(dir.join("cgroup.subtree_control"));
+    text.is_ok_and(|text| !text.trim().is_empty())
+}
+
+fn words(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+/// Which controllers a child of `parent` has or can be given.
+fn delegated(hierarchy: &mut Hierarchy, parent: &Path) {
+    let control = parent.join("cgroup.subtree_control");
+    let on = words(&control);
+    if access(&control, AccessFlags::W_OK).is_ok() {
+        hierarchy.controllers = words(&parent.join("cgroup.controllers"));
+        let off = hierarchy.controllers.iter().filter(|name| !on.contains(name));
+        hierarchy.enable = off.cloned().collect();
+    } else {
+        hierarchy.controllers = on;
+    }
+    let pairs = [("cpuset.cpus", "cpuset.cpus.effective"), ("cpuset.mems", "cpuset.mems.effective")];
+    for (name, file) in pairs {
+        let text = std::fs::read_to_string(parent.join(file)).unwrap_or_default();
+        if !text.trim().is_empty() {
+            hierarchy.has.insert(name.to_owned(), text.trim().to_owned());
+        }
+    }
+    hierarchy.lacks = sample(parent).map(|dir| lacks(&dir, &V2_FILES)).unwrap_or_default();
+}
+
+/// Files that not every kernel has, each with a file that shows its controller to be there.
+const V2_FILES: [(&str, &str); 3] = [
+    ("memory.swap.max", "memory.max"),
+    ("io.weight", "io.max"),
+    ("memory.oom.group", "memory.max"),
+];
+const V1_FILES: [(&str, &str); 2] = [
+    ("memory.memsw.limit_in_bytes", "memory.limit_in_bytes"),
+    ("blkio.bfq.weight", "blkio.reset_stats"),
+];
+
+/// A group that shows which files a child of `parent` will have: a child, or `parent` itself.
+fn sample(parent: &Path) -> Option<PathBuf> {
+    let dirs = std::fs::read_dir(parent).ok()?.flatten().filter(|entry| entry.path().is_dir());
+    let mut all = dirs.map(|entry| entry.path()).chain([parent.to_owned()]);
+    all.find(|dir| dir.join("memory.max").exists() || dir.join("io.max").exists())
+}
+
+fn lacks(dir: &Path, files: &[(&str, &str)]) -> Vec<String> {
+    let missing = |(file, witness): &&(&str, &str)| {
+        dir.join(witness).exists() && !dir.join(file).exists()
+    };
+    files.iter().filter(missing).map(|(file, _)| (*file).to_owned()).collect()
+}
+
+fn values(dir: &Path, files: &[&str]) -> BTreeMap<String, String> {
+    let read = |file: &&str| {
+        let text = std::fs::read_to_string(dir.join(file)).ok()?;
+        Some(((*file).to_owned(), text.trim().to_owned()))
+    };
+    files.iter().filter_map(read).collect()
+}

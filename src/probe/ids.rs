@@ -1,0 +1,96 @@
+//! The caller's groups and subordinate ids, and what forbids a user namespace.
+
+use std::path::PathBuf;
+
+use crate::capability::Capability;
+use crate::host::Subordinate;
+use crate::manifest::Manifest;
+
+/// The caller's supplementary groups.
+pub(super) fn groups(own: u32) -> Vec<u32> {
+    let all = nix::unistd::getgroups().unwrap_or_default();
+    let mut all: Vec<u32> = all.into_iter().map(nix::unistd::Gid::as_raw).collect();
+    all.retain(|group| *group != own);
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// Whether a manifest wants more than one id.
+pub(super) fn needed(manifest: &Manifest) -> bool {
+    let over = [Capability::Chown, Capability::Setuid, Capability::Setgid];
+    let listed = |capability| manifest.security.capabilities.contains(capability);
+    !manifest.groups.is_empty() || over.iter().any(listed)
+}
+
+/// The caller's ranges in /etc/subuid and /etc/subgid.
+pub(super) fn subordinate(uid: u32) -> Option<Subordinate> {
+    let name = name(uid);
+    let subuid = std::fs::read_to_string("/etc/subuid").ok()?;
+    let subgid = std::fs::read_to_string("/etc/subgid").ok()?;
+    Some(Subordinate {
+        uid: range(&subuid, uid, name.as_deref())?,
+        gid: range(&subgid, uid, name.as_deref())?,
+        newuidmap: program("newuidmap")?,
+        newgidmap: program("newgidmap")?,
+    })
+}
+
+fn name(uid: u32) -> Option<String> {
+    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    })
+}
+
+/// The first range of a user, by name or number.
+fn range(text: &str, uid: u32, name: Option<&str>) -> Option<(u32, u32)> {
+    text.lines().find_map(|line| {
+        let fields: Vec<&str> = line.trim().splitn(3, ':').collect();
+        let [user, first, count] = fields.as_slice() else { return None };
+        let own = Some(*user) == name || user.parse() == Ok(uid);
+        let range: (u32, u32) = (first.parse().ok()?, count.parse().ok()?);
+        (own && range.1 > 0).then_some(range)
+    })
+}
+
+fn program(name: &str) -> Option<PathBuf> {
+    let dirs = ["/usr/bin", "/usr/local/bin", "/bin", "/run/wrappers/bin"];
+    dirs.iter().map(|dir| PathBuf::from(dir).join(name)).find(|path| path.exists())
+}
+
+/// What keeps the caller from making a user namespace.
+pub(super) fn forbidden(privileged: bool) -> Option<String> {
+    let is = |path: &str, value: &str| super::word(path).as_deref() == Some(value);
+    if is("/proc/sys/user/max_user_namespaces", "0") {
+        return Some("the sysctl user.max_user_namespaces is 0".into());
+    }
+    if privileged {
+        return None;
+    }
+    if is("/proc/sys/kernel/unprivileged_userns_clone", "0") {
+        return Some("the sysctl kernel.unprivileged_userns_clone is 0".into());
+    }
+    let restricted = is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1");
+    // A profile of the runner's own may allow it; what is not confined is not allowed.
+    let confined = || super::word("/proc/self/attr/current").is_some_and(|word| word != "unconfined");
+    (restricted && !confined()).then(|| {
+        "AppArmor lets no ordinary program make them (kernel.apparmor_restrict_unprivileged_userns is 1)".to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_found_by_name_or_number() {
+        let text = "# c\nann:100000:65536\n1001:200000:10\nbob:x:y\nbob:300000:0\nbob:400000:7\n";
+        assert_eq!(range(text, 5, Some("ann")), Some((100_000, 65_536)));
+        assert_eq!(range(text, 1001, None), Some((200_000, 10)));
+        assert_eq!(range(text, 6, Some("bob")), Some((400_000, 7)));
+        assert_eq!(range(text, 7, Some("eve")), None);
+    }
+}

@@ -1,0 +1,71 @@
+//! What the kernel has.
+
+use std::path::Path;
+
+use crate::manifest::{Manifest, MountKind, RootSource, Write};
+
+/// The kernel's release.
+pub(super) fn release() -> String {
+    super::word("/proc/sys/kernel/osrelease").unwrap_or_default()
+}
+
+/// Whether a manifest wants a layer above its root file system, or an overlay mount.
+pub(super) fn layers(manifest: &Manifest) -> bool {
+    let rootfs = &manifest.rootfs;
+    let layer = matches!(rootfs.write, None | Some(Write::Discard | Write::Keep(_)));
+    let mount = |kind: &MountKind| matches!(kind, MountKind::Overlay { .. });
+    (rootfs.source != RootSource::Host && layer) || manifest.mounts.iter().any(|m| mount(&m.kind))
+}
+
+/// Why no overlay can be mounted in a user namespace.
+pub(super) fn overlay_missing() -> Option<String> {
+    let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    let release = release();
+    if !known.lines().any(|line| line.ends_with("\toverlay")) {
+        // A module is loaded when it is first mounted.
+        let module = format!("/lib/modules/{release}/kernel/fs/overlayfs");
+        if !Path::new(&module).exists() {
+            return Some("the kernel has no overlay file system".into());
+        }
+    }
+    let old = version(&release).is_some_and(|version| version < (5, 11));
+    old.then(|| format!("kernel {release} mounts no overlay in a user namespace (5.11 does)"))
+}
+
+/// Major and minor of a release such as `6.1.0-13-amd64`.
+pub(crate) fn version(release: &str) -> Option<(u32, u32)> {
+    let mut parts = release.split(|c: char| !c.is_ascii_digit());
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// Why no seccomp filter can be installed.
+pub(super) fn seccomp_missing() -> Option<String> {
+    let there = Path::new("/proc/sys/kernel/seccomp/actions_avail").exists();
+    let status = || std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    (!there && !status().contains("\nSeccomp:"))
+        .then(|| "the kernel was built without seccomp filters".to_owned())
+}
+
+/// The caller's own score.
+pub(super) fn oom_score_adj() -> i16 {
+    let word = super::word("/proc/self/oom_score_adj");
+    word.and_then(|word| word.parse().ok()).unwrap_or(0)
+}
+
+/// Whether the machine has swap.
+pub(super) fn swap() -> bool {
+    // A machine that does not tell is taken to have some.
+    std::fs::read_to_string("/proc/swaps").map_or(true, |text| text.lines().count() > 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_have_versions() {
+        assert_eq!(version("6.1.0-13-amd64"), Some((6, 1)));
+        assert_eq!(version("5.10"), Some((5, 10)));
+        assert_eq!(version("odd"), None);
+    }
+}

@@ -1,0 +1,63 @@
+//! What this process is, asked without changing it.
+
+use nix::libc;
+
+use super::{Call, Result};
+
+/// The effective capabilities of this process, as bits.
+pub fn effective_capabilities() -> Result<u64> {
+    let header: [u32; 2] = [0x2008_0522, 0];
+    let mut sets = [0u32; 6];
+    // SAFETY: header and data have the layout of version 3, and outlive the call.
+    let returned = unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) };
+    let [low, _, _, high, ..] = sets;
+    Call::Capget.check(returned).map(|_| u64::from(low) | u64::from(high) << 32)
+}
+
+/// The personality of this process; 0 is plain Linux.
+#[must_use]
+pub fn personality() -> u32 {
+    // SAFETY: no pointers; this value asks and sets nothing.
+    let returned = unsafe { libc::personality(0xffff_ffff) };
+    returned.cast_unsigned()
+}
+
+/// Whether a real-time or deadline scheduler runs this process.
+#[must_use]
+pub fn realtime() -> bool {
+    // SAFETY: no pointers.
+    let policy = unsafe { libc::sched_getscheduler(0) };
+    matches!(policy & 0xff, libc::SCHED_FIFO | libc::SCHED_RR | 6)
+}
+
+/// The nice value of this process.
+#[must_use]
+pub fn nice() -> i8 {
+    // SAFETY: no pointers. The kernel's own call counts from 40 down, and never below 1.
+    let returned = unsafe { libc::syscall(libc::SYS_getpriority, libc::PRIO_PROCESS, 0) };
+    i8::try_from(20 - returned).unwrap_or(0)
+}
+
+/// The version of Landlock that the kernel has on; 0 is none.
+#[must_use]
+pub fn landlock_version() -> u8 {
+    const VERSION: u32 = 1;
+    let null = std::ptr::null::<u8>();
+    // SAFETY: without attributes and with this flag the call only answers.
+    let returned =
+        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, null, 0usize, VERSION) };
+    u8::try_from(returned).unwrap_or(0)
+}
+
+/// Whether something is mounted right at `path` (statx(2)).
+#[must_use]
+pub fn is_mount_point(path: &std::ffi::CStr) -> bool {
+    // SAFETY: zero is a valid value of every field.
+    let mut status: libc::statx = unsafe { std::mem::MaybeUninit::zeroed().assume_init() };
+    let flags = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT;
+    // SAFETY: `path` and `status` outlive the call.
+    let returned =
+        unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), flags, 0, &raw mut status) };
+    let bit = u64::from(libc::STATX_ATTR_MOUNT_ROOT.unsigned_abs());
+    returned == 0 && status.stx_attributes & bit != 0
+}
