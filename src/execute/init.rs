@@ -260,7 +260,11 @@ impl<'p> Scene<'p> {
         use std::fmt::Write;
         let mut path = Text::of(format_args!("sys/"));
         for c in key.chars() {
-            let c = match c { '.' => '/', '/' => '.', c => c };
+            let c = match c {
+                '.' => '/',
+                '/' => '.',
+                c => c,
+            };
             path.write_char(c).map_err(|_| Call::Open.fault(Errno::ENAMETOOLONG))?;
         }
         self.write_proc(path.as_str(), value.as_bytes())

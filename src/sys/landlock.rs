@@ -26,8 +26,7 @@ pub fn landlock_version() -> u8 {
     const VERSION: u32 = 1;
     let none = std::ptr::null::<Handled>();
     // SAFETY: nothing is read with this flag.
-    let version =
-        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0, VERSION) };
+    let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0, VERSION) };
     u8::try_from(version).unwrap_or(0)
 }
 

@@ -37,14 +37,21 @@ fn is_mount_at(place: &'static str) -> impl Fn(&Init) -> bool {
 }
 
 fn linked() {
-    for (place, to) in [("dev", "/"), ("dev", "tmp"), ("proc", "/"), ("proc", "proc"), ("dev", "/nowhere")] {
+    for (place, to) in
+        [("dev", "/"), ("dev", "tmp"), ("proc", "/"), ("proc", "proc"), ("dev", "/nowhere")]
+    {
         let root = Directory::busybox("linked");
         std::fs::remove_dir(root.path(place)).unwrap();
         symlink(to, root.path(place)).unwrap();
         let (before, target) = (root.listing(), if place == "dev" { "/dev" } else { "/proc" });
         let draft = Draft::shell(overlay(&root.0), "echo never");
-        assert_eq!(fault(draft, is_mount_at(target)), (Call::Openat2, Errno::ELOOP), "{place} {to}");
-        let direct = Draft::shell(Root::Bind { path: root.0.clone(), read_only: false }, "echo never");
+        assert_eq!(
+            fault(draft, is_mount_at(target)),
+            (Call::Openat2, Errno::ELOOP),
+            "{place} {to}"
+        );
+        let direct =
+            Draft::shell(Root::Bind { path: root.0.clone(), read_only: false }, "echo never");
         assert_eq!(fault(direct, is_mount_at(target)).0, Call::Openat2);
         assert_eq!(root.listing(), before);
     }
@@ -78,9 +85,11 @@ fn links_inside() {
 fn nothing_made() {
     let root = Directory::busybox("direct");
     let before = root.listing();
-    let mut draft = Draft::shell(Root::Bind { path: root.0.clone(), read_only: false }, "echo never");
+    let mut draft =
+        Draft::shell(Root::Bind { path: root.0.clone(), read_only: false }, "echo never");
     draft.mounts.push(Init::Bind(bind(&root.path("tmp"), "/mnt/missing")));
-    let is_bind = |action: &Init| matches!(action, Init::Bind(bind) if bind.target == "/mnt/missing");
+    let is_bind =
+        |action: &Init| matches!(action, Init::Bind(bind) if bind.target == "/mnt/missing");
     assert_eq!(fault(draft, is_bind), (Call::Openat2, Errno::ENOENT));
     assert_eq!(root.listing(), before);
 }
@@ -92,7 +101,10 @@ fn dangling() {
     let mut draft = Draft::shell(overlay(&root.0), "echo never");
     let target = "/etc/hosts".to_owned();
     draft.mounts.push(Init::File { target, content: "x".into(), mode: 0o644, make_target: true });
-    assert_eq!(fault(draft, |action| matches!(action, Init::File { .. })), (Call::Open, Errno::EEXIST));
+    assert_eq!(
+        fault(draft, |action| matches!(action, Init::File { .. })),
+        (Call::Open, Errno::EEXIST)
+    );
     assert!(!outside.path("made").exists());
 }
 

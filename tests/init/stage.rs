@@ -131,7 +131,8 @@ pub struct Directory(pub PathBuf);
 
 impl Directory {
     pub fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("sixdocker-init-{name}-{}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("sixdocker-init-{name}-{}", std::process::id()));
         _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
@@ -143,8 +144,10 @@ impl Directory {
         for dir in ["bin", "dev", "etc", "proc", "sys", "tmp"] {
             std::fs::create_dir(root.path(dir)).unwrap();
         }
-        let busybox = ["/bin/busybox", "/usr/bin/busybox"].iter().find(|path| Path::new(path).exists());
-        std::fs::copy(busybox.expect("busybox-static is installed"), root.path("bin/busybox")).unwrap();
+        let busybox =
+            ["/bin/busybox", "/usr/bin/busybox"].iter().find(|path| Path::new(path).exists());
+        std::fs::copy(busybox.expect("busybox-static is installed"), root.path("bin/busybox"))
+            .unwrap();
         std::os::unix::fs::symlink("busybox", root.path("bin/sh")).unwrap();
         root
     }
