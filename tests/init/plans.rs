@@ -112,7 +112,7 @@ impl Draft {
             verify,
             stdin: Stream::None,
             init: false,
-            argv: argv.iter().map(ToString::to_string).collect(),
+            argv: argv.iter().map(|arg| (*arg).to_owned()).collect(),
         }
     }
 
@@ -179,7 +179,7 @@ fn step<A>(n: &mut u16, action: A) -> Step<A> {
     Step { n: *n, action, origin: Origin { key: Pointer::default(), default: true } }
 }
 
-/// The step with this action's name, as the plan's JSON has it.
+/// The number of the first step of init's that is wanted.
 pub fn number(plan: &Plan, wanted: impl Fn(&Init) -> bool) -> u16 {
     plan.init.iter().find(|step| wanted(&step.action)).unwrap().n
 }

@@ -73,11 +73,12 @@ impl Stage {
     pub fn run(self, plan: &Plan) -> Run {
         let (ours, theirs) = sys::line().unwrap();
         let (wait, go) = pipe();
-        let (mut output, write) = pipe();
+        let (output, write) = pipe();
         let exec = &plan.exec.action;
         let image = Image::new(&exec.candidates, &exec.argv, &exec.environment).unwrap();
         let streams = [self.stdin, Some(write), None];
-        let ready = Ready { image, streams, counted: [None, None], outside: Namespaces::own() };
+        let (counted, outside) = ([None, None], Namespaces::own());
+        let ready = Ready { image, streams, counted, window: None, outside };
         let flags = plan.clone.action.namespaces.iter().fold(0, |all, kind| all | flag(*kind));
         match sys::clone(flags, None).unwrap() {
             Twin::Child => {
@@ -90,13 +91,13 @@ impl Stage {
                     sys::write_all(go.as_fd(), b"g").unwrap();
                 }
                 drop(go);
-                finish(pid, &ours, &mut output)
+                finish(pid, &ours, &output)
             }
         }
     }
 }
 
-fn finish(pid: i32, ours: &OwnedFd, output: &mut OwnedFd) -> Run {
+fn finish(pid: i32, ours: &OwnedFd, output: &OwnedFd) -> Run {
     let mut messages = Vec::new();
     while let Some(message) = line::receive(ours).unwrap() {
         messages.push(message);
