@@ -52,7 +52,8 @@ static ALLOCATOR: Watched = Watched;
 type Case = (&'static str, fn());
 
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let cases = [ordinary::CASES, covers::CASES, hostile::CASES, refusals::CASES].concat();
     let mut failed = 0;
     for (name, case) in cases {

@@ -48,7 +48,7 @@ pub fn build(plan: &Plan, ready: &Ready, line: BorrowedFd<'_>, go: OwnedFd) -> !
     let closed = keep_only(ready, line, go.as_fd());
     let mut scene = Scene::new(plan, ready, line);
     scene.check(plan.clone.n, closed);
-    let early = plan.init.partition_point(|step| is_early(&step.action));
+    let early = plan.init.iter().take_while(|step| is_early(&step.action)).count();
     let (before, after) = plan.init.split_at_checked(early).unwrap_or_default();
     for step in before {
         scene.timed(step.n, |scene| scene.perform(step.n, &step.action));
@@ -263,7 +263,11 @@ impl<'p> Scene<'p> {
         use std::fmt::Write;
         let mut path = Text::of(format_args!("sys/"));
         for c in key.chars() {
-            let c = match c { '.' => '/', '/' => '.', c => c };
+            let c = match c {
+                '.' => '/',
+                '/' => '.',
+                c => c,
+            };
             path.write_char(c).map_err(|_| Call::Open.fault(Errno::ENAMETOOLONG))?;
         }
         self.write_proc(path.as_str(), value.as_bytes())

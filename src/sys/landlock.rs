@@ -20,17 +20,6 @@ const READ_FILE: u64 = 1 << 2;
 /// Abstract sockets and signals stay within.
 const SCOPES: u64 = 0b11;
 
-/// The version of the kernel's interface; 0 where it has none, or it is switched off.
-#[must_use]
-pub fn landlock_version() -> u8 {
-    const VERSION: u32 = 1;
-    let none = std::ptr::null::<Handled>();
-    // SAFETY: nothing is read with this flag.
-    let version =
-        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0, VERSION) };
-    u8::try_from(version).unwrap_or(0)
-}
-
 /// Every right that version `abi` of the kernel's interface knows.
 #[must_use]
 pub fn all_rights(abi: u8) -> u64 {

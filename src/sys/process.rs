@@ -80,8 +80,7 @@ pub fn default_actions() -> Result<()> {
         if signal != libc::SIGKILL && signal != libc::SIGSTOP {
             let (new, old) = (DEFAULT_ACTION.as_ptr(), std::ptr::null::<u64>());
             // SAFETY: the new action outlives the call; no old one is asked for.
-            let returned =
-                unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, old, SET) };
+            let returned = unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, old, SET) };
             Call::Sigaction.check(returned)?;
         }
     }
@@ -135,8 +134,9 @@ pub fn plain_scheduler() -> Result<()> {
     // SAFETY: zero is a valid value of every field, and the priority that SCHED_OTHER wants.
     let plain: libc::sched_param = unsafe { MaybeUninit::zeroed().assume_init() };
     // SAFETY: `plain` outlives the call.
-    let returned =
-        unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, libc::SCHED_OTHER, &raw const plain) };
+    let returned = unsafe {
+        libc::syscall(libc::SYS_sched_setscheduler, 0, libc::SCHED_OTHER, &raw const plain)
+    };
     Call::SchedSetscheduler.check(returned).map(drop)
 }
 

@@ -105,9 +105,8 @@ pub fn bounding() -> Result<u64> {
 /// than the permitted and the inheritable set.
 pub fn ambient(within: u64) -> Result<u64> {
     let is_set = libc::PR_CAP_AMBIENT_IS_SET as u64;
-    ones(within).try_fold(0, |set, n| {
-        Ok(set | u64::from(ask(libc::PR_CAP_AMBIENT, is_set, n)? == 1) << n)
-    })
+    ones(within)
+        .try_fold(0, |set, n| Ok(set | u64::from(ask(libc::PR_CAP_AMBIENT, is_set, n)? == 1) << n))
 }
 
 /// Whether no exec can give this process privileges.
@@ -165,8 +164,7 @@ pub fn close_on_exec() -> Result<()> {
 pub fn set_ids(uid: u32, gid: u32, groups: Option<&[u32]>) -> Result<()> {
     if let Some(groups) = groups {
         // SAFETY: the slice outlives the call, and its length is given.
-        let returned =
-            unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) };
+        let returned = unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) };
         Call::Setgroups.check(returned)?;
     }
     // SAFETY: no pointers.

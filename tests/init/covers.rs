@@ -28,14 +28,12 @@ fn mask(target: &str) -> Init {
 
 fn masked_file() {
     let text = "busybox wc -c < /proc/interrupts; busybox stat -c %F /proc/interrupts";
-    assert_eq!(
-        output("mask", vec![mask("/proc/interrupts")], text),
-        "0\ncharacter special file\n"
-    );
+    assert_eq!(output("mask", vec![mask("/proc/interrupts")], text), "0\ncharacter special file\n");
 }
 
 fn masked_directory() {
-    let text = "busybox ls /proc/fs /proc/irq; echo x > /proc/fs/y; busybox umount /proc/fs; echo end";
+    let text =
+        "busybox ls /proc/fs /proc/irq; echo x > /proc/fs/y; busybox umount /proc/fs; echo end";
     let output = output("masks", vec![mask("/proc/fs"), mask("/proc/irq")], text);
     assert!(output.starts_with("/proc/fs:\n\n/proc/irq:\n"), "{output}");
     assert!(output.contains("Read-only file system"), "{output}");
@@ -57,7 +55,8 @@ fn passed_over() {
 
 fn read_only_root() {
     let root = Directory::busybox("sealed");
-    let mut draft = Draft::shell(Root::Bind { path: root.0.clone(), read_only: false }, "echo x > /etc/x");
+    let mut draft =
+        Draft::shell(Root::Bind { path: root.0.clone(), read_only: false }, "echo x > /etc/x");
     draft.mounts.push(Init::ReadOnlyRoot);
     let output = run(&draft.plan()).output;
     assert!(output.contains("Read-only file system"), "{output}");
@@ -65,7 +64,8 @@ fn read_only_root() {
 }
 
 fn sysctl() {
-    let set = Init::Sysctl { key: "net.ipv4.ip_unprivileged_port_start".into(), value: "80".into() };
+    let set =
+        Init::Sysctl { key: "net.ipv4.ip_unprivileged_port_start".into(), value: "80".into() };
     let close = Init::ReadOnlyPath { target: "/proc/sys".into() };
     let text = "busybox cat /proc/sys/net/ipv4/ip_unprivileged_port_start";
     assert_eq!(output("sysctl", vec![set, close], text), "80\n");

@@ -19,7 +19,7 @@ pub const CASES: &[Case] = &[
     ("a_dangling_link_is_not_written_through", dangling),
     ("the_runner_is_not_the_command", own_program),
     ("the_runner_is_no_interpreter", own_interpreter),
-    ("a_file_that_is_the_runner_elsewhere_is_no_matter", own_loader),
+    ("the_runner_is_no_loader", own_loader),
     ("no_magic_link_is_a_working_directory", magic_cwd),
 ];
 
@@ -37,14 +37,21 @@ fn is_mount_at(place: &'static str) -> impl Fn(&Init) -> bool {
 }
 
 fn linked() {
-    for (place, to) in [("dev", "/"), ("dev", "tmp"), ("proc", "/"), ("proc", "proc"), ("dev", "/nowhere")] {
+    for (place, to) in
+        [("dev", "/"), ("dev", "tmp"), ("proc", "/"), ("proc", "proc"), ("dev", "/nowhere")]
+    {
         let root = Directory::busybox("linked");
         std::fs::remove_dir(root.path(place)).unwrap();
         symlink(to, root.path(place)).unwrap();
         let (before, target) = (root.listing(), if place == "dev" { "/dev" } else { "/proc" });
         let draft = Draft::shell(overlay(&root.0), "echo never");
-        assert_eq!(fault(draft, is_mount_at(target)), (Call::Openat2, Errno::ELOOP), "{place} {to}");
-        let direct = Draft::shell(Root::Bind { path: root.0.clone(), read_only: false }, "echo never");
+        assert_eq!(
+            fault(draft, is_mount_at(target)),
+            (Call::Openat2, Errno::ELOOP),
+            "{place} {to}"
+        );
+        let direct =
+            Draft::shell(Root::Bind { path: root.0.clone(), read_only: false }, "echo never");
         assert_eq!(fault(direct, is_mount_at(target)).0, Call::Openat2);
         assert_eq!(root.listing(), before);
     }
@@ -78,9 +85,11 @@ fn links_inside() {
 fn nothing_made() {
     let root = Directory::busybox("direct");
     let before = root.listing();
-    let mut draft = Draft::shell(Root::Bind { path: root.0.clone(), read_only: false }, "echo never");
+    let mut draft =
+        Draft::shell(Root::Bind { path: root.0.clone(), read_only: false }, "echo never");
     draft.mounts.push(Init::Bind(bind(&root.path("tmp"), "/mnt/missing")));
-    let is_bind = |action: &Init| matches!(action, Init::Bind(bind) if bind.target == "/mnt/missing");
+    let is_bind =
+        |action: &Init| matches!(action, Init::Bind(bind) if bind.target == "/mnt/missing");
     assert_eq!(fault(draft, is_bind), (Call::Openat2, Errno::ENOENT));
     assert_eq!(root.listing(), before);
 }
@@ -92,7 +101,10 @@ fn dangling() {
     let mut draft = Draft::shell(overlay(&root.0), "echo never");
     let target = "/etc/hosts".to_owned();
     draft.mounts.push(Init::File { target, content: "x".into(), mode: 0o644, make_target: true });
-    assert_eq!(fault(draft, |action| matches!(action, Init::File { .. })), (Call::Open, Errno::EEXIST));
+    assert_eq!(
+        fault(draft, |action| matches!(action, Init::File { .. })),
+        (Call::Open, Errno::EEXIST)
+    );
     assert!(!outside.path("made").exists());
 }
 
@@ -126,14 +138,41 @@ fn own_interpreter() {
     assert_eq!(own_fault(&root, "/bin/two", Vec::new()), Errno::EACCES);
 }
 
-/// An ELF loader that is the runner is kept from it by Landlock, where the kernel has it.
+/// An ELF file whose loader is the runner is kept from it by Landlock, where the kernel has it.
 fn own_loader() {
     let Some(abi) = landlock() else { return };
     let root = Directory::busybox("loader");
-    script(&root, "bin/one", "#!/bin/sh\nexec /proc/self/exe true\n");
-    let mut draft = Draft::exec(overlay(&root.0), vec![proc()], &["/bin/sh", "/bin/one"]);
-    draft.walls.push(Command::Landlock { abi });
-    assert_eq!(run(&draft.plan()).code(), 0);
+    std::fs::write(root.path("bin/elf"), elf(b"/proc/self/exe\0")).unwrap();
+    std::fs::set_permissions(root.path("bin/elf"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(own_fault(&root, "/bin/elf", vec![Command::Landlock { abi }]), Errno::EACCES);
+}
+
+/// A 64-bit program of nothing but its headers and the path of its loader.
+fn elf(loader: &[u8]) -> Vec<u8> {
+    const HEADERS: u64 = 64 + 2 * 56;
+    const LOAD: u64 = 0x0040_0000;
+    let machine: u16 = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
+    let length = HEADERS + loader.len() as u64;
+    let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    let mut put = |bytes: &[u8]| file.extend_from_slice(bytes);
+    put(&2u16.to_le_bytes());
+    put(&machine.to_le_bytes());
+    put(&1u32.to_le_bytes());
+    [LOAD, 64, 0].iter().for_each(|word| put(&word.to_le_bytes()));
+    put(&0u32.to_le_bytes());
+    [64u16, 56, 2, 0, 0, 0].iter().for_each(|half| put(&half.to_le_bytes()));
+    let loads = (1u32, [0, LOAD, LOAD, length, length, 4096]);
+    let names = (
+        3u32,
+        [HEADERS, LOAD + HEADERS, LOAD + HEADERS, loader.len() as u64, loader.len() as u64, 1],
+    );
+    for (kind, words) in [names, loads] {
+        put(&kind.to_le_bytes());
+        put(&5u32.to_le_bytes());
+        words.iter().for_each(|word: &u64| put(&word.to_le_bytes()));
+    }
+    put(loader);
+    file
 }
 
 fn magic_cwd() {

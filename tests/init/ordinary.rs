@@ -53,14 +53,16 @@ fn own_place() {
 fn descriptors() {
     // ls itself has 3.
     assert_eq!(output("descriptors", "busybox ls /proc/self/fd"), "0\n1\n2\n3\n");
-    let status = output("status", "busybox grep -E 'Cap|NoNewPrivs|Groups|Sig(Blk|Ign)' /proc/self/status");
+    let status =
+        output("status", "busybox grep -E 'Cap|NoNewPrivs|Groups|Sig(Blk|Ign)' /proc/self/status");
     let zeros = status.lines().filter(|line| line.ends_with("0000000000000000")).count();
     assert_eq!(zeros, 7, "{status}");
     assert!(status.contains("NoNewPrivs:\t1"), "{status}");
 }
 
 fn lower_untouched() {
-    let (root, draft) = shell("lower", "echo x > /etc/new; busybox mkdir /deep; busybox rm /bin/sh; echo done");
+    let (root, draft) =
+        shell("lower", "echo x > /etc/new; busybox mkdir /deep; busybox rm /bin/sh; echo done");
     let before = root.listing();
     assert_eq!(run(&draft.plan()).good(), "done\n");
     assert_eq!(root.listing(), before);
@@ -69,7 +71,8 @@ fn lower_untouched() {
 fn devices() {
     let text = "busybox ls /dev; echo x > /dev/null; busybox head -c 2 /dev/zero | busybox wc -c; \
                 busybox stat -c %a /dev/shm; echo y > /dev/stdout";
-    let all = "fd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstdout\ntty\nurandom\nzero\n2\n1777\ny\n";
+    let all =
+        "fd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstdout\ntty\nurandom\nzero\n2\n1777\ny\n";
     assert_eq!(output("devices", text), all);
 }
 
@@ -124,11 +127,19 @@ fn landlocked() {
 }
 
 fn files() {
-    let (root, mut draft) = shell("files", "busybox stat -c '%a %F' /etc/f /srv/deep/d; busybox cat /etc/f; busybox ls /mnt/x");
+    let (root, mut draft) = shell(
+        "files",
+        "busybox stat -c '%a %F' /etc/f /srv/deep/d; busybox cat /etc/f; busybox ls /mnt/x",
+    );
     std::fs::create_dir(root.path("tmp/shown")).unwrap();
     std::fs::write(root.path("tmp/shown/inner"), "").unwrap();
     draft.mounts.extend([
-        Init::File { target: "/etc/f".into(), content: "text\n".into(), mode: 0o640, make_target: true },
+        Init::File {
+            target: "/etc/f".into(),
+            content: "text\n".into(),
+            mode: 0o640,
+            make_target: true,
+        },
         Init::Mkdir { target: "/srv/deep/d".into(), mode: 0o777 },
         Init::Bind(bind(&root.path("tmp/shown"), "/mnt/x")),
     ]);

@@ -44,7 +44,12 @@ pub fn proc() -> Init {
     mount("proc", "/proc", CLOSED, &[])
 }
 
-pub fn mount(fstype: &'static str, target: &str, flags: MountFlags, options: &[(&str, &str)]) -> Init {
+pub fn mount(
+    fstype: &'static str,
+    target: &str,
+    flags: MountFlags,
+    options: &[(&str, &str)],
+) -> Init {
     let options = options.iter().map(|(k, v)| ((*k).into(), Some((*v).into()))).collect();
     Init::Mount(KernelMount { fstype, target: target.into(), flags, options, make_target: true })
 }
@@ -74,7 +79,8 @@ pub fn dev() -> Vec<Init> {
     let pts = MountFlags { nodev: false, ..CLOSED };
     steps.push(mount("devpts", "/dev/pts", pts, &[("mode", "620"), ("ptmxmode", "666")]));
     steps.push(closed("mqueue", "/dev/mqueue", &[]));
-    for (name, to) in [("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdout", "/proc/self/fd/1")] {
+    for (name, to) in [("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdout", "/proc/self/fd/1")]
+    {
         steps.push(Init::Symlink { target: format!("/dev/{name}"), to: to.into() });
     }
     steps
@@ -106,7 +112,7 @@ impl Draft {
             verify,
             stdin: Stream::None,
             init: false,
-            argv: argv.iter().map(ToString::to_string).collect(),
+            argv: argv.iter().map(|arg| (*arg).to_owned()).collect(),
         }
     }
 
@@ -120,10 +126,14 @@ impl Draft {
             .chain(self.after)
             .chain([Init::NoNewPrivileges, Init::Capabilities { keep: capabilities }]);
         let (stdin, stdout, stderr) = (self.stdin, Stream::File, Stream::Stdout);
-        let command = [Command::Streams { stdin, stdout, stderr }, Command::ResetSignals, Command::CloseOnExec]
-            .into_iter()
-            .chain(self.walls)
-            .chain([Command::Verify(self.verify)]);
+        let command = [
+            Command::Streams { stdin, stdout, stderr },
+            Command::ResetSignals,
+            Command::CloseOnExec,
+        ]
+        .into_iter()
+        .chain(self.walls)
+        .chain([Command::Verify(self.verify)]);
         let exec = Exec {
             candidates: vec![self.argv[0].clone()],
             argv: self.argv,
@@ -169,7 +179,7 @@ fn step<A>(n: &mut u16, action: A) -> Step<A> {
     Step { n: *n, action, origin: Origin { key: Pointer::default(), default: true } }
 }
 
-/// The step with this action's name, as the plan's JSON has it.
+/// The number of the first step of init's that is wanted.
 pub fn number(plan: &Plan, wanted: impl Fn(&Init) -> bool) -> u16 {
     plan.init.iter().find(|step| wanted(&step.action)).unwrap().n
 }

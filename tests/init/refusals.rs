@@ -101,7 +101,9 @@ fn directory() {
     let root = Directory::busybox("stream");
     let mut draft = draft(&root);
     draft.stdin = Stream::File;
-    let host: OwnedFd = nix::fcntl::open("/", OFlag::O_RDONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty()).unwrap();
+    let host: OwnedFd =
+        nix::fcntl::open("/", OFlag::O_RDONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())
+            .unwrap();
     let run = Stage { stdin: Some(host), strict: false, go: true }.run(&draft.plan());
     assert_eq!((run.output.as_str(), run.fault().1.call), ("", Call::CheckStreams));
 }

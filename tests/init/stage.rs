@@ -73,11 +73,12 @@ impl Stage {
     pub fn run(self, plan: &Plan) -> Run {
         let (ours, theirs) = sys::line().unwrap();
         let (wait, go) = pipe();
-        let (mut output, write) = pipe();
+        let (output, write) = pipe();
         let exec = &plan.exec.action;
         let image = Image::new(&exec.candidates, &exec.argv, &exec.environment).unwrap();
         let streams = [self.stdin, Some(write), None];
-        let ready = Ready { image, streams, counted: [None, None], outside: Namespaces::own() };
+        let (counted, outside) = ([None, None], Namespaces::own());
+        let ready = Ready { image, streams, counted, window: None, outside };
         let flags = plan.clone.action.namespaces.iter().fold(0, |all, kind| all | flag(*kind));
         match sys::clone(flags, None).unwrap() {
             Twin::Child => {
@@ -90,13 +91,13 @@ impl Stage {
                     sys::write_all(go.as_fd(), b"g").unwrap();
                 }
                 drop(go);
-                finish(pid, &ours, &mut output)
+                finish(pid, &ours, &output)
             }
         }
     }
 }
 
-fn finish(pid: i32, ours: &OwnedFd, output: &mut OwnedFd) -> Run {
+fn finish(pid: i32, ours: &OwnedFd, output: &OwnedFd) -> Run {
     let mut messages = Vec::new();
     while let Some(message) = line::receive(ours).unwrap() {
         messages.push(message);
@@ -131,7 +132,8 @@ pub struct Directory(pub PathBuf);
 
 impl Directory {
     pub fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("sixdocker-init-{name}-{}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("sixdocker-init-{name}-{}", std::process::id()));
         _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
@@ -143,8 +145,10 @@ impl Directory {
         for dir in ["bin", "dev", "etc", "proc", "sys", "tmp"] {
             std::fs::create_dir(root.path(dir)).unwrap();
         }
-        let busybox = ["/bin/busybox", "/usr/bin/busybox"].iter().find(|path| Path::new(path).exists());
-        std::fs::copy(busybox.expect("busybox-static is installed"), root.path("bin/busybox")).unwrap();
+        let busybox =
+            ["/bin/busybox", "/usr/bin/busybox"].iter().find(|path| Path::new(path).exists());
+        std::fs::copy(busybox.expect("busybox-static is installed"), root.path("bin/busybox"))
+            .unwrap();
         std::os::unix::fs::symlink("busybox", root.path("bin/sh")).unwrap();
         root
     }
