@@ -20,6 +20,14 @@ impl Isolation {
     pub(super) fn has(&self, namespace: Namespace) -> bool {
         self.all.contains(&namespace)
     }
+
+    /// Those that are made for this sandbox. One that is entered is the runner's own by then.
+    pub(super) fn own(&self) -> Vec<Namespace> {
+        let late = |namespace: &&Namespace| **namespace == Namespace::Cgroup;
+        let made = |namespace: &Namespace| self.in_clone.contains(namespace);
+        let late = self.all.iter().filter(late).filter(|namespace| !made(namespace));
+        self.in_clone.iter().chain(late).copied().collect()
+    }
 }
 
 /// Chooses the namespaces.
