@@ -79,6 +79,7 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
     ]
     .concat();
 
+    let namespaces = isolation.at_clone(&groups);
     let spawn = manifest.init.then(|| step(Spawn {}, &asked("init")));
     let verify = Verify {
         uid: identity.uid,
@@ -92,7 +93,7 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
         name: draft.name.clone(),
         prepare: [network, groups.prepare, streams.open.clone()].concat(),
         clone: step(
-            CloneInit { namespaces: isolation.in_clone, into_cgroup: groups.into },
+            CloneInit { namespaces, into_cgroup: groups.into },
             &default("namespaces"),
         ),
         attend: identity.attend.clone(),

@@ -23,10 +23,13 @@ impl Isolation {
 
     /// Those that are made for this sandbox. One that is entered is the runner's own by then.
     pub(super) fn own(&self) -> Vec<Namespace> {
-        let late = |namespace: &&Namespace| **namespace == Namespace::Cgroup;
-        let made = |namespace: &Namespace| self.in_clone.contains(namespace);
-        let late = self.all.iter().filter(late).filter(|namespace| !made(namespace));
-        self.in_clone.iter().chain(late).copied().collect()
+        self.in_clone.clone()
+    }
+
+    /// Those that the clone makes: a cgroup namespace waits until its group was joined.
+    pub(super) fn at_clone(&self, groups: &Groups) -> Vec<Namespace> {
+        let late = |namespace: &Namespace| *namespace == Namespace::Cgroup && !groups.is_empty();
+        self.in_clone.iter().copied().filter(|namespace| !late(namespace)).collect()
     }
 }
 
