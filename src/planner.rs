@@ -39,13 +39,19 @@ pub fn plan(manifest: &Manifest, host: &Host, inputs: &Inputs) -> Result<Plan, V
     draft.finish(plan)
 }
 
+/// What `doctor` tells about a host.
+#[must_use]
+pub fn doctor(host: &Host) -> String {
+    crate::doctor::listing(&crate::doctor::checks(host))
+}
+
 fn draw(draft: &mut Draft<'_>) -> Plan {
     let manifest = draft.manifest;
     let isolation = isolation::choose(draft);
     let identity = identity::choose(draft, &isolation);
     let groups = groups::choose(draft, &isolation);
     let streams = streams::choose(draft);
-    let security = security::choose(draft, &isolation);
+    let security = security::choose(draft);
     let network = isolation::network(draft);
 
     let init = [
@@ -73,6 +79,7 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
     ]
     .concat();
 
+    let namespaces = isolation.at_clone(&groups);
     let spawn = manifest.init.then(|| step(Spawn {}, &asked("init")));
     let verify = Verify {
         uid: identity.uid,
@@ -80,13 +87,13 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
         capabilities: manifest.security.capabilities.clone(),
         no_new_privileges: manifest.security.no_new_privileges,
         seccomp: security.filtered,
-        namespaces: isolation.all.clone(),
+        namespaces: isolation.own(),
     };
     Plan {
         name: draft.name.clone(),
         prepare: [network, groups.prepare, streams.open.clone()].concat(),
         clone: step(
-            CloneInit { namespaces: isolation.in_clone, into_cgroup: groups.into },
+            CloneInit { namespaces, into_cgroup: groups.into },
             &default("namespaces"),
         ),
         attend: identity.attend.clone(),

@@ -68,12 +68,11 @@ fn inputs(stem: &str) -> Inputs {
     }
 }
 
-fn read(path: &Path) -> (Source, Document, Manifest) {
-    let source = Source { name: stem(path).into(), text: std::fs::read_to_string(path).unwrap() };
+fn read(path: &Path) -> Manifest {
+    let source = Source::new(stem(path), std::fs::read_to_string(path).unwrap());
     let document = Document::read(&source).unwrap();
     let variables = Variables { set: BTreeMap::new(), environment: BTreeMap::new() };
-    let manifest = Manifest::read(&document, &variables).unwrap();
-    (source, document, manifest)
+    Manifest::read(&document, &variables).unwrap()
 }
 
 fn shown(manifest: &Manifest, host: &Host, stem: &str) -> String {
@@ -107,7 +106,7 @@ fn pinned(path: &Path, text: &str, faults: &mut Vec<String>) {
 fn every_plan_is_as_it_was() {
     let mut faults = Vec::new();
     for manifest in files(&here(), "yaml") {
-        let (_, _, read) = read(&manifest);
+        let read = read(&manifest);
         for host_file in files(&here().join("hosts"), "json") {
             let name = format!("{}.{}.txt", stem(&manifest), stem(&host_file));
             let text = shown(&read, &host(&host_file), stem(&manifest));
@@ -121,7 +120,7 @@ fn plans() -> Vec<Plan> {
     let hosts: Vec<_> = files(&here().join("hosts"), "json").iter().map(|path| host(path)).collect();
     let manifests = files(&here(), "yaml");
     let all = manifests.iter().flat_map(|path| {
-        let (_, _, manifest) = read(path);
+        let manifest = read(path);
         let drawn = hosts.iter().map(move |host| planner::plan(&manifest, host, &inputs(stem(path))));
         drawn.filter_map(Result::ok).collect::<Vec<_>>()
     });

@@ -60,6 +60,11 @@ impl<'a> Draft<'a> {
         });
     }
 
+    /// Another room has found these.
+    pub(super) fn refuse(&mut self, problems: Vec<Problem>) {
+        self.problems.extend(problems);
+    }
+
     /// Something is open.
     pub(super) fn hole(&mut self, text: impl Into<String>, origin: &Origin) {
         self.holes.push(Hole { text: text.into(), origin: origin.clone() });

@@ -109,6 +109,9 @@ fn generated(draft: &mut Draft<'_>, tree: &mut Tree) -> Vec<Step<Init>> {
         ("/etc/resolv.conf", resolv, &resolv_origin),
     ];
     for (target, content, origin) in files {
+        if given(draft, target) {
+            continue;
+        }
         steps.push(place(draft, tree, target, content, 0o644, origin));
     }
     steps
@@ -117,11 +120,12 @@ fn generated(draft: &mut Draft<'_>, tree: &mut Tree) -> Vec<Step<Init>> {
 /// In a root file system of the user's, what it has and what is asked for.
 fn replaced(draft: &mut Draft<'_>, tree: &mut Tree) -> Vec<Step<Init>> {
     let has = |draft: &Draft<'_>, path: &str| {
-        matches!(draft.inputs.inside.get(path), Some(Found::File(_)))
+        matches!(draft.inputs.inside.get(path), Some(Found::File(_))) && !given(draft, path)
     };
     let mut steps = Vec::new();
     let (hosts, origin) = hosts(draft);
-    if has(draft, "/etc/hosts") || !draft.manifest.extra_hosts.is_empty() {
+    let extra = !draft.manifest.extra_hosts.is_empty() && !given(draft, "/etc/hosts");
+    if has(draft, "/etc/hosts") || extra {
         steps.push(place(draft, tree, "/etc/hosts", hosts, 0o644, &origin));
     }
     if has(draft, "/etc/hostname") {
@@ -130,10 +134,18 @@ fn replaced(draft: &mut Draft<'_>, tree: &mut Tree) -> Vec<Step<Init>> {
         steps.push(place(draft, tree, "/etc/hostname", name, 0o644, &origin));
     }
     let (resolv, origin) = resolv(draft);
-    if has(draft, "/etc/resolv.conf") || draft.manifest.network != Network::None {
+    let asks = draft.manifest.network != Network::None && !given(draft, "/etc/resolv.conf");
+    if has(draft, "/etc/resolv.conf") || asks {
         steps.push(place(draft, tree, "/etc/resolv.conf", resolv, 0o644, &origin));
     }
     steps
+}
+
+/// The manifest itself puts something there.
+fn given(draft: &Draft<'_>, target: &str) -> bool {
+    let manifest = draft.manifest;
+    let mounted = manifest.mounts.iter().any(|mount| mount.target.0 == target);
+    mounted || manifest.files.keys().any(|path| path.0 == target)
 }
 
 fn hosts(draft: &Draft<'_>) -> (String, Origin) {

@@ -29,6 +29,10 @@ impl Groups {
         self.accounts.groups.is_empty()
     }
 
+    fn v2(&self) -> Option<&Group> {
+        self.accounts.groups.iter().find(|group| group.version == CgroupVersion::V2)
+    }
+
     /// Makes a group below `hierarchy`, unless it is made already.
     fn make(&mut self, hierarchy: &Hierarchy, version: CgroupVersion, name: &str, origin: &Origin) -> Option<Group> {
         let group = Group { path: hierarchy.parent.as_ref()?.join(name), version };
@@ -182,6 +186,8 @@ fn apply(draft: &mut Draft<'_>, groups: &mut Groups, limit: &Limit, name: &str) 
         groups.accounts.memory = Some(group);
     } else if limit.controller == limits::PIDS {
         groups.accounts.pids = Some(group);
+    } else if limit.controller == limits::CPU {
+        groups.accounts.cpu = Some(group);
     }
 }
 
@@ -271,7 +277,11 @@ fn raw_file(
 
 /// `limits.cpu_time` needs a group whose use of processors can be read.
 fn usage(draft: &mut Draft<'_>, groups: &mut Groups, name: &str) {
-    if draft.manifest.limits.cpu_time.is_none() || groups.into.is_some() {
+    if draft.manifest.limits.cpu_time.is_none() {
+        return;
+    }
+    if let Some(group) = groups.v2().cloned() {
+        groups.accounts.cpu = Some(group);
         return;
     }
     let place = key("limits").key("cpu_time");
@@ -280,7 +290,7 @@ fn usage(draft: &mut Draft<'_>, groups: &mut Groups, name: &str) {
     let legacy = cgroups.and_then(|cgroups| cgroups.legacy.get("cpuacct")).map(|h| (h, CgroupVersion::V1));
     let usable = [unified, legacy].into_iter().flatten().find(|(hierarchy, _)| hierarchy.parent.is_some());
     if let Some((hierarchy, version)) = usable {
-        groups.make(hierarchy, version, name, &at(place));
+        groups.accounts.cpu = groups.make(hierarchy, version, name, &at(place));
         return;
     }
     let reason = "the time of all processes together is known to a control group only, and none can be made";
@@ -317,11 +327,11 @@ fn processes(draft: &mut Draft<'_>, groups: &mut Groups, name: &str) {
     }
 }
 
+/// Every v2 group tells the time its processes used.
 fn account(groups: &mut Groups) {
-    let all = &groups.accounts.groups;
-    let v2 = all.iter().find(|group| group.version == CgroupVersion::V2);
-    let named = |part: &str| all.iter().find(|group| group.path.to_string_lossy().contains(part));
-    groups.accounts.cpu = v2.or_else(|| named("/cpuacct")).or_else(|| named("/cpu")).cloned();
+    if groups.accounts.cpu.is_none() {
+        groups.accounts.cpu = groups.v2().cloned();
+    }
 }
 
 /// Hands the controllers that are used down to the v2 group, before it is made.

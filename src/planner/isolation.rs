@@ -20,6 +20,17 @@ impl Isolation {
     pub(super) fn has(&self, namespace: Namespace) -> bool {
         self.all.contains(&namespace)
     }
+
+    /// Those that are made for this sandbox. One that is entered is the runner's own by then.
+    pub(super) fn own(&self) -> Vec<Namespace> {
+        self.in_clone.clone()
+    }
+
+    /// Those that the clone makes: a cgroup namespace waits until its group was joined.
+    pub(super) fn at_clone(&self, groups: &Groups) -> Vec<Namespace> {
+        let late = |namespace: &Namespace| *namespace == Namespace::Cgroup && !groups.is_empty();
+        self.in_clone.iter().copied().filter(|namespace| !late(namespace)).collect()
+    }
 }
 
 /// Chooses the namespaces.

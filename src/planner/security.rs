@@ -1,11 +1,13 @@
 //! The walls around the command: capabilities, new privileges, Landlock, the system call filter.
 
 use crate::capability::Capability;
-use crate::manifest::{Degradable, Landlock, Seccomp, SeccompBase, SecurityLevel, Userns};
+use crate::manifest::{
+    Degradable, Landlock, Refusal, Seccomp, SeccompBase, Security, SecurityLevel, Userns,
+};
 use crate::plan::{Command, Init, Origin, Step};
 
 use super::draft::{Draft, at, default, either, key, step};
-use super::isolation::Isolation;
+use super::files;
 
 /// The walls, as steps.
 pub(super) struct Walls {
@@ -29,8 +31,9 @@ pub(super) fn own(draft: &Draft<'_>) -> Vec<Step<Init>> {
 }
 
 /// Chooses the walls.
-pub(super) fn choose(draft: &mut Draft<'_>, _isolation: &Isolation) -> Walls {
-    let security = &draft.manifest.security;
+pub(super) fn choose(draft: &mut Draft<'_>) -> Walls {
+    let manifest = draft.manifest;
+    let security = &manifest.security;
     let place = key("security");
     let mut init = Vec::new();
     if security.no_new_privileges {
@@ -75,7 +78,8 @@ fn capabilities(draft: &mut Draft<'_>, keep: &[Capability], origin: &Origin) {
 }
 
 fn landlock(draft: &mut Draft<'_>) -> Option<Step<Command>> {
-    let security = &draft.manifest.security;
+    let manifest = draft.manifest;
+    let security = &manifest.security;
     let place = key("security").key("landlock");
     let abi = draft.host.landlock;
     // Within Landlock nobody mounts: who is let to make namespaces or mounts goes without.
@@ -97,20 +101,58 @@ fn landlock(draft: &mut Draft<'_>) -> Option<Step<Command>> {
 }
 
 fn filter(draft: &mut Draft<'_>) -> Option<Step<Command>> {
-    let Seccomp { base, .. } = &draft.manifest.security.seccomp;
+    let manifest = draft.manifest;
+    let security = &manifest.security;
     let place = key("security").key("seccomp");
-    if *base == SeccompBase::None {
+    if security.seccomp.base == SeccompBase::None {
         draft.hole("no filter stands between the command and the kernel's system calls", &at(place));
         return None;
     }
     if let Some(reason) = draft.host.seccomp_missing.clone() {
         draft.lost(Degradable::Seccomp, &place, &reason, "");
+        return None;
     }
-    None
+    let profile = match &security.seccomp.base {
+        SeccompBase::File(path) => {
+            let path = draft.path(path);
+            Some(files::text(draft, &path, &place)?)
+        }
+        _ => None,
+    };
+    match crate::seccomp::filter(security, profile.as_deref(), &draft.host.kernel) {
+        Ok(filter) => {
+            let origin = Origin { key: place, default: usual(security) };
+            filter.map(|filter| step(Command::Seccomp { filter }, &origin))
+        }
+        Err(problems) => {
+            draft.refuse(problems);
+            None
+        }
+    }
+}
+
+/// The manifest says nothing about system calls.
+fn usual(security: &Security) -> bool {
+    let Seccomp { base, allow, deny, refuse_with } = &security.seccomp;
+    let silent = allow.is_empty() && deny.is_empty() && *refuse_with == Refusal::Errno;
+    silent && *base == SeccompBase::Level && security.level == SecurityLevel::Default
+}
+
+/// Whether the filter may let new user namespaces be made, though the manifest does not: then
+/// the kernel's own limit of them forbids it.
+pub(super) fn leaves_namespaces(security: &Security) -> bool {
+    let Seccomp { base, allow, .. } = &security.seccomp;
+    let level = match base {
+        SeccompBase::Level => security.level,
+        SeccompBase::Profile(level) => *level,
+        SeccompBase::None | SeccompBase::File(_) => SecurityLevel::Loose,
+    };
+    level == SecurityLevel::Loose || !allow.is_empty()
 }
 
 fn level(draft: &mut Draft<'_>) {
-    let security = &draft.manifest.security;
+    let manifest = draft.manifest;
+    let security = &manifest.security;
     let place = key("security");
     if security.level == SecurityLevel::Loose {
         draft.hole("`loose` lets system calls through that the default refuses", &either("security", true));

@@ -1,9 +1,10 @@
 //! Kernel parameters of the sandbox's own namespaces.
 
-use crate::plan::{Init, Namespace, Step};
+use crate::plan::{Init, Namespace, Origin, Step};
 
 use super::draft::{Draft, at, key, step};
 use super::isolation::Isolation;
+use super::security;
 
 /// Sets each; they are written where the runner's /proc/sys is still seen, and act on the
 /// namespaces of whoever writes.
@@ -27,6 +28,15 @@ pub(super) fn steps(draft: &mut Draft<'_>, isolation: &Isolation) -> Vec<Step<In
                 steps.push(step(Init::Sysctl { key, value }, &origin));
             }
         }
+    }
+    if !manifest.security.nested_namespaces
+        && security::leaves_namespaces(&manifest.security)
+        && isolation.has(Namespace::User)
+    {
+        let place = key("security").key("nested_namespaces");
+        let origin = Origin { key: place, default: true };
+        let (key, value) = ("user.max_user_namespaces".to_owned(), "0".to_owned());
+        steps.push(step(Init::Sysctl { key, value }, &origin));
     }
     steps
 }
