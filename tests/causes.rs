@@ -1,0 +1,561 @@
+//! Ordinary mistakes, made for real: each message names the culprit, the line that asked for it,
+//! and a way out.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::{Ran, Temp, as_user, busybox_root_at, is_root, need, need_root, run, sixdocker};
+
+/// A manifest and a root file system of its own, that a test may spoil.
+struct Stage {
+    temp: Temp,
+}
+
+/// Who runs it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Who {
+    Root,
+    User,
+}
+
+impl Who {
+    /// Both where the tests run as root.
+    fn all() -> Vec<Self> {
+        if is_root() { vec![Self::Root, Self::User] } else { vec![Self::User] }
+    }
+
+    fn command(self) -> Command {
+        if self == Self::Root { sixdocker() } else { as_user() }
+    }
+
+    fn id(self) -> u32 {
+        match self {
+            Self::Root => 0,
+            Self::User if is_root() => 1000,
+            Self::User => nix::unistd::getuid().as_raw(),
+        }
+    }
+}
+
+impl Stage {
+    /// With a busybox root file system, `root`, that belongs to whoever runs it.
+    fn new(who: Who) -> Self {
+        let temp = Temp::new();
+        busybox_root_at(&temp.join("root"));
+        let stage = Self { temp };
+        stage.give(who);
+        stage
+    }
+
+    fn give(&self, who: Who) {
+        if is_root() {
+            let tree = Command::new("chown").args(["-Rh", &format!("{0}:{0}", who.id())]).arg(self.temp.path()).status();
+            assert!(tree.unwrap().success());
+        }
+    }
+
+    fn root(&self, name: &str) -> PathBuf {
+        self.temp.join("root").join(name)
+    }
+
+    /// A file of the root file system with this mode.
+    fn file(&self, name: &str, content: impl AsRef<[u8]>, mode: u32) -> PathBuf {
+        let path = self.temp.write(Path::new("root").join(name), content);
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    fn manifest(&self, text: &str) -> PathBuf {
+        self.temp.write("box.yaml", text)
+    }
+
+    fn up(&self, who: Who, text: &str) -> Ran {
+        run(who.command().arg("up").arg(self.manifest(text)))
+    }
+
+    /// The same through a shell's preparations: `$@` is the command.
+    fn up_in(&self, who: Who, shell: &str, text: &str) -> Ran {
+        run(&mut wrapped(&who.command(), shell, &["up".as_ref(), self.manifest(text).as_os_str()]))
+    }
+}
+
+/// `sh -c SHELL sh COMMAND ARG…`, with the environment and directory of `command`.
+fn wrapped(command: &Command, shell: &str, more: &[&std::ffi::OsStr]) -> Command {
+    let mut outer = Command::new("sh");
+    outer.args(["-c", shell, "sh"]).arg(command.get_program()).args(command.get_args()).args(more);
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(key, value),
+            None => outer.env_remove(key),
+        };
+    }
+    outer.current_dir(support::project()).stdin(std::process::Stdio::null());
+    outer
+}
+
+/// Every word is there, and the line of the manifest.
+#[track_caller]
+fn tells(ran: Ran, code: i32, line: u32, words: &[&str]) {
+    let mut ran = ran.expect(code).says(&format!("box.yaml:{line}:"));
+    for word in words {
+        ran = ran.says(word);
+    }
+    let odd = ran.stderr.chars().find(|c| c.is_control() && *c != '\n');
+    assert_eq!(odd, None, "{}", ran.stderr);
+}
+
+fn elf(machine: u16, interpreter: &str) -> Vec<u8> {
+    let mut bytes = vec![0u8; 64 + 56];
+    bytes[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+    bytes[16] = 2;
+    bytes[18..20].copy_from_slice(&machine.to_le_bytes());
+    bytes[20] = 1;
+    bytes[32..40].copy_from_slice(&64u64.to_le_bytes());
+    bytes[52] = 64;
+    bytes[54] = 56;
+    bytes[56] = 1;
+    bytes[64] = 3;
+    bytes[72..80].copy_from_slice(&120u64.to_le_bytes());
+    bytes[96..104].copy_from_slice(&(interpreter.len() as u64 + 1).to_le_bytes());
+    bytes.extend_from_slice(interpreter.as_bytes());
+    bytes.push(0);
+    bytes
+}
+
+const X86_64: u16 = 62;
+const AARCH64: u16 = 183;
+
+fn native() -> u16 {
+    if cfg!(target_arch = "x86_64") { X86_64 } else { AARCH64 }
+}
+
+fn foreign() -> (u16, &'static str) {
+    if cfg!(target_arch = "x86_64") { (AARCH64, "aarch64") } else { (X86_64, "x86_64") }
+}
+
+/// `command: [/app]` on line 2, over a root file system with this `/app`.
+fn app(content: impl AsRef<[u8]>, mode: u32, words: &[&str]) {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        stage.file("app", &content, mode);
+        stage.give(who);
+        tells(stage.up(who, "rootfs: ./root\ncommand: [/app, x]\n"), 126, 2, words);
+    }
+}
+
+// ---- a program that is there
+
+#[test]
+fn a_missing_loader_of_musl_is_named() {
+    let glibc = "the loader of glibc";
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        stage.file("app", elf(native(), "/lib/ld-musl-x86_64.so.1"), 0o755);
+        // Whatever `stress` may have brought along.
+        for dir in ["lib64", "lib"] {
+            _ = fs::remove_dir_all(stage.root(dir));
+        }
+        stage.file("lib64/ld-linux-x86-64.so.2", "", 0o755);
+        stage.give(who);
+        let ran = stage.up(who, "rootfs: ./root\ncommand: [/app]\n");
+        tells(ran, 126, 2, &["/lib/ld-musl-x86_64.so.1", "`/lib` is not there", glibc, "ENOENT"]);
+    }
+}
+
+#[test]
+fn a_missing_loader_of_a_real_program_is_named() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        for dir in ["lib64", "lib"] {
+            _ = fs::remove_dir_all(stage.root(dir));
+        }
+        let real = fs::read("/usr/bin/env").unwrap();
+        stage.file("usr/bin/real", real, 0o755);
+        stage.give(who);
+        let ran = stage.up(who, "rootfs: ./root\ncommand: [real]\nenvironment: {PATH: \"/bin:/usr/bin\"}\n");
+        tells(ran, 126, 2, &["its loader", "/ld-linux", "is not there", "static"]);
+    }
+}
+
+#[test]
+fn a_missing_interpreter_of_a_script_is_named() {
+    app("#!/usr/bin/python3 -u\n", 0o755, &["`#!` interpreter `/usr/bin/python3`", "is not there"]);
+}
+
+#[test]
+fn an_interpreter_elsewhere_is_found() {
+    app("#!/usr/local/bin/sh\n", 0o755, &["`/usr/local` is not there", "`/bin/sh` is there"]);
+}
+
+#[test]
+fn a_carriage_return_in_the_first_line_is_named() {
+    app("#!/bin/sh\r\necho hello\r\n", 0o755, &["carriage return", r"`/bin/sh\r`", "Unix line ends"]);
+}
+
+#[test]
+fn an_interpreter_without_permission_is_named() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        stage.file("interpreter", "", 0o644);
+        stage.file("app", "#!/interpreter\n", 0o755);
+        stage.give(who);
+        let ran = stage.up(who, "rootfs: ./root\n\ncommand: [/app]\n");
+        tells(ran, 126, 3, &["interpreter", "`/interpreter`", "mode 0644", "EACCES"]);
+    }
+}
+
+#[test]
+fn an_interpreter_of_an_interpreter_is_named() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        stage.file("middle", "#!/nowhere/lua\n", 0o755);
+        stage.file("app", "#!/middle\n", 0o755);
+        stage.give(who);
+        tells(stage.up(who, "rootfs: ./root\ncommand: [/app]\n"), 126, 2, &["`/nowhere/lua`"]);
+    }
+}
+
+#[test]
+fn an_empty_program_is_named() {
+    app("", 0o755, &["`/app` is an empty file", "ENOEXEC"]);
+}
+
+#[test]
+fn text_without_a_first_line_for_the_kernel_is_named() {
+    app("echo hello\n", 0o755, &["`/app` is text without a `#!` line", "#!/bin/sh"]);
+}
+
+#[test]
+fn a_program_for_another_processor_is_named() {
+    let (machine, name) = foreign();
+    app(elf(machine, "/lib/ld.so"), 0o755, &["`/app` is built for", name, std::env::consts::ARCH]);
+}
+
+#[test]
+fn a_damaged_program_is_named() {
+    app(&elf(native(), "/lib/ld.so")[..90], 0o755, &["`/app` is an ELF file that ends too early"]);
+}
+
+#[test]
+fn a_program_without_permission_is_named() {
+    app("#!/bin/sh\n", 0o644, &["`/app` has no permission to be executed", "mode 0644", "chmod +x"]);
+}
+
+#[test]
+fn a_directory_as_command_is_named() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let ran = stage.up(who, "rootfs: ./root\ncommand: [/usr/bin]\n");
+        tells(ran, 126, 2, &["`/usr/bin` is a directory, not a program", "EACCES"]);
+    }
+}
+
+#[test]
+fn a_mount_without_exec_is_named() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let program = stage.temp.write("tools/app", "#!/bin/sh\n");
+        fs::set_permissions(program, Permissions::from_mode(0o755)).unwrap();
+        stage.give(who);
+        let text = "rootfs: ./root\nmounts: [{type: bind, source: ./tools, target: /mnt, exec: false}]\ncommand: [/mnt/app]\n";
+        tells(stage.up(who, text), 126, 3, &["`/mnt/app`", "mounted noexec", "exec: true"]);
+    }
+}
+
+#[test]
+fn a_directory_that_may_not_be_searched_is_named() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        stage.file("a/shut/app", "#!/bin/sh\n", 0o755);
+        stage.give(who);
+        fs::set_permissions(stage.root("a/shut"), Permissions::from_mode(0o600)).unwrap();
+        let ran = stage.up(who, "rootfs: ./root\ncommand: [/a/shut/app]\n");
+        tells(ran, 126, 2, &["`/a/shut`", "can't be searched by uid 0", "mode 0600"]);
+    }
+}
+
+#[test]
+fn a_program_that_is_being_written_is_named() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let path = stage.file("app", "#!/bin/sh\nexit 77\n", 0o755);
+        stage.give(who);
+        let writer = fs::OpenOptions::new().append(true).open(path).unwrap();
+        let ran = stage.up(who, "rootfs: {path: ./root, write: direct}\ncommand: [/app]\n");
+        drop(writer);
+        // Linux 6.11 and 6.12 execute it.
+        if ran.code() != 77 {
+            tells(ran, 126, 2, &["`/app` is open for writing", "ETXTBSY"]);
+        }
+    }
+}
+
+#[test]
+fn the_longest_variable_of_too_large_an_environment_is_named() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let long = "x".repeat(140_000);
+        let text = format!("rootfs: ./root\ncommand: [/bin/true]\nenvironment: {{SHORT: x, LONG: {long}}}\n");
+        tells(stage.up(who, &text), 126, 2, &["`LONG`", "140005 bytes", "E2BIG"]);
+    }
+}
+
+// ---- a program that is not there
+
+#[test]
+fn a_misspelt_command_is_told_where_it_was_sought() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let text = "rootfs: ./root\nenvironment: {PATH: \"/sbin:/bin\"}\ncommand: [bussybox, ls]\n";
+        let words = ["`bussybox` is in no directory", "`/sbin` and `/bin`", "did you mean `busybox`"];
+        tells(stage.up(who, text), 127, 3, &words);
+    }
+}
+
+#[test]
+fn a_command_outside_of_path_is_found() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        stage.file("usr/local/bin/tool", "#!/bin/sh\n", 0o755);
+        stage.give(who);
+        let text = "rootfs: ./root\nenvironment: {PATH: /bin}\ncommand: [tool]\n";
+        tells(stage.up(who, text), 127, 3, &["`/usr/local/bin/tool` is there"]);
+    }
+}
+
+#[test]
+fn a_path_that_ends_in_a_dangling_link_is_told() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        symlink("/opt/gone/app", stage.root("app")).unwrap();
+        let ran = stage.up(who, "rootfs: ./root\ncommand: [/app]\n");
+        let words = ["`/app` is a symbolic link to `/opt/gone/app`", "`/opt` is not there"];
+        tells(ran, 127, 2, &words);
+    }
+}
+
+// ---- places
+
+#[test]
+fn a_working_directory_that_is_not_there_is_named() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let ran = stage.up(who, "rootfs: ./root\ncommand: [\"true\"]\nworking_dir: /usr/src/app\n");
+        tells(ran, 125, 3, &["`/usr/src` is not there", "ENOENT"]);
+    }
+}
+
+#[test]
+fn a_working_directory_that_is_a_file_is_named() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let ran = stage.up(who, "rootfs: ./root\ncommand: [\"true\"]\nworking_dir: /etc/passwd\n");
+        tells(ran, 125, 3, &["`/etc/passwd` is a file, not a directory"]);
+    }
+}
+
+#[test]
+fn a_mount_target_that_nobody_makes_is_named() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        fs::create_dir(stage.temp.join("data")).unwrap();
+        stage.give(who);
+        let text = "rootfs: {path: ./root, write: direct}\ncommand: [\"true\"]\nmounts:\n- ./data:/srv/data\n";
+        tells(stage.up(who, text), 125, 4, &["`/srv` is not there"]);
+        assert!(!stage.root("srv").exists(), "something was made");
+    }
+}
+
+#[test]
+fn a_file_on_a_directory_is_refused_in_words() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        stage.temp.write("data", "x");
+        stage.give(who);
+        let text = "rootfs: ./root\ncommand: [\"true\"]\nmounts:\n- ./data:/home\n";
+        tells(stage.up(who, text), 125, 4, &["`/home` is a directory", "a file"]);
+    }
+}
+
+#[test]
+fn a_target_that_leads_in_a_circle_is_named() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        symlink("loop", stage.root("loop")).unwrap();
+        fs::create_dir(stage.temp.join("data")).unwrap();
+        stage.give(who);
+        let text = "rootfs: ./root\ncommand: [\"true\"]\nmounts:\n- ./data:/loop/x\n";
+        tells(stage.up(who, text), 125, 4, &["`/loop`", "circle"]);
+    }
+}
+
+#[test]
+fn a_layer_on_a_read_only_file_system_is_named() {
+    if !need_root() {
+        return;
+    }
+    let stage = Stage::new(Who::Root);
+    fs::create_dir(stage.temp.join("keep")).unwrap();
+    let keep = stage.temp.join("keep");
+    let shell = format!(
+        "unshare -m sh -c 'mount -t tmpfs -o ro none {0} && exec \"$@\"' sh \"$@\"",
+        keep.display()
+    );
+    let text = "rootfs:\n  path: ./root\n  write: {keep: ./keep}\ncommand: [\"true\"]\n";
+    let ran = stage.up_in(Who::Root, &shell, text).expect(125);
+    ran.says("keep` is on a read-only file system").says("box.yaml:");
+}
+
+#[test]
+fn a_layer_on_an_overlay_is_named() {
+    if !need_root() {
+        return;
+    }
+    let stage = Stage::new(Who::Root);
+    for dir in ["o/lower", "o/keep"] {
+        fs::create_dir_all(stage.temp.join(dir)).unwrap();
+    }
+    let shell = format!(
+        "unshare -m sh -c 'cd {0} && mount -t tmpfs none lower && mkdir lower/l lower/u lower/w && \
+         mount -t overlay -o lowerdir=lower/l,upperdir=lower/u,workdir=lower/w none keep && cd / && exec \"$@\"' sh \"$@\"",
+        stage.temp.join("o").display()
+    );
+    let text = "rootfs:\n  path: ./root\n  write: {keep: ./o/keep}\ncommand: [\"true\"]\n";
+    stage.up_in(Who::Root, &shell, text).expect(125).says("is on an overlay").says("box.yaml:");
+}
+
+#[test]
+fn a_layer_that_is_full_is_named() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let big = "x".repeat(300_000);
+        let text = format!(
+            "rootfs: {{path: ./root, size: 64k}}\ncommand: [\"true\"]\nfiles: {{/home/big: {big}}}\n"
+        );
+        let ran = stage.up(who, &text);
+        ran.expect(125).says("ENOSPC").says("full").says("box.yaml:3:");
+    }
+}
+
+// ---- limits of the caller
+
+#[test]
+fn a_limit_above_the_callers_is_told_with_the_callers() {
+    if !need("prlimit") {
+        return;
+    }
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let text = "rootfs: ./root\ncommand: [\"true\"]\nulimits:\n  core: 5000\n";
+        let ran = stage.up_in(who, "prlimit --core=1000:1000 \"$@\"", text);
+        tells(ran, 125, 4, &["hard limit is 1000", "5000 is asked for", "EPERM"]);
+    }
+}
+
+#[test]
+fn a_nice_value_below_the_callers_is_told() {
+    if !need("prlimit") {
+        return;
+    }
+    let stage = Stage::new(Who::User);
+    let text = "rootfs: ./root\ncommand: [\"true\"]\nnice: -5\n";
+    let ran = stage.up_in(Who::User, "prlimit --nice=0:0 \"$@\"", text);
+    tells(ran, 125, 3, &["RLIMIT_NICE", "-5 is asked for"]);
+}
+
+#[test]
+fn a_badness_below_the_callers_is_told() {
+    let stage = Stage::new(Who::User);
+    let ran = stage.up(Who::User, "rootfs: ./root\ncommand: [\"true\"]\noom_score_adj: -500\n");
+    tells(ran, 125, 3, &["only root may lower it", "-500 is asked for"]);
+}
+
+#[test]
+fn an_unknown_sysctl_is_named() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let text = "rootfs: ./root\ncommand: [\"true\"]\nsysctls:\n  net.ipv4.ip_forwart: 1\n";
+        let words = ["net.ipv4.ip_forwart", "did you mean `ip_forward`"];
+        tells(stage.up(who, text), 125, 4, &words);
+    }
+}
+
+/// In a user namespace of its own, whose limits are its own.
+fn exhausted(file: &str, word: &str) {
+    let stage = Stage::new(Who::User);
+    let own = if is_root() { "unshare -Urm" } else { "unshare -Ur" };
+    let shell = format!("{own} sh -c 'echo 0 >/proc/sys/user/{file} && exec \"$@\"' sh \"$@\"");
+    // As who runs the tests: the user in the new namespace is root.
+    let ran = {
+        let command = sixdocker();
+        let manifest = stage.manifest("rootfs: ./root\ncommand: [\"true\"]\n");
+        run(&mut wrapped(&command, &shell, &["up".as_ref(), manifest.as_os_str()]))
+    };
+    ran.expect(125).says(word).says("box.yaml:");
+}
+
+#[test]
+fn exhausted_user_namespaces_are_named() {
+    exhausted("max_user_namespaces", "user.max_user_namespaces = 0");
+}
+
+#[test]
+fn exhausted_network_namespaces_are_named() {
+    exhausted("max_net_namespaces", "user.max_net_namespaces = 0");
+}
+
+#[test]
+fn a_limit_of_processes_is_named() {
+    if !need("prlimit") || !is_root() {
+        return;
+    }
+    let stage = Stage::new(Who::User);
+    // A user whom nobody else is.
+    chown(stage.temp.path(), Some(64_123), Some(64_123)).unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=64123", "--regid=64123", "--clear-groups", "prlimit", "--nproc=1:1"]);
+    command.arg(support::user_binary()).env_clear().env("PATH", "/usr/bin:/bin");
+    let manifest = stage.manifest("rootfs: ./root\ncommand: [\"true\"]\n");
+    let ran = run(command.arg("up").arg(manifest).stdin(std::process::Stdio::null()));
+    ran.expect(125).says("RLIMIT_NPROC").says("EAGAIN");
+}
+
+#[test]
+fn a_limit_of_descriptors_is_named() {
+    if !need("prlimit") {
+        return;
+    }
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let shell = "prlimit --nofile=4:4 \"$@\"";
+        let ran = stage.up_in(who, shell, "rootfs: ./root\ncommand: [\"true\"]\n");
+        ran.expect(125).says("files open");
+    }
+}
+
+#[test]
+fn a_mask_over_proc_is_named() {
+    if !need_root() {
+        return;
+    }
+    let stage = Stage::new(Who::Root);
+    let shell = "unshare -m sh -c 'mount -t tmpfs -o ro none /proc/driver && exec \"$@\"' sh \"$@\"";
+    let text = "rootfs: ./root\nproc: new\ncommand: [\"true\"]\n";
+    let ran = stage.up_in(Who::Root, shell, text);
+    ran.expect(125).says("/proc/driver").says("box.yaml:2:").says("outer");
+}
+
+#[test]
+fn a_processor_that_is_not_there_is_named() {
+    if !need_root() {
+        return;
+    }
+    let stage = Stage::new(Who::Root);
+    let text = "rootfs: ./root\ncommand: [\"true\"]\nlimits:\n  cpuset: 0-9999\n";
+    stage.up(Who::Root, text).expect(125).says("box.yaml:4:").says("0-9999");
+}
