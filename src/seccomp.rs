@@ -97,7 +97,10 @@ pub fn filter(
     };
     let program = program::compile(&draft.policy);
     if program.len() > LONGEST {
-        let text = format!("the filter has {} instructions, and the kernel takes {LONGEST}", program.len());
+        let text = format!(
+            "the filter has {} instructions, and the kernel takes {LONGEST}",
+            program.len()
+        );
         return Err(vec![bad_profile(text)]);
     }
     let allowed = |call: &&Call| reach(&draft.policy, call) > Reach::Nothing;
@@ -129,7 +132,8 @@ pub fn draft(
         SeccompBase::File(path) => {
             let target = Target { architecture, capabilities: &security.capabilities, kernel };
             let read = oci::read(profile.unwrap_or_default(), target);
-            let file = read.map_err(|text| vec![bad_profile(format!("{}: {text}", path.display()))])?;
+            let file =
+                read.map_err(|text| vec![bad_profile(format!("{}: {text}", path.display()))])?;
             Draft { name: path.display().to_string(), policy: file.policy, unknown: file.unknown }
         }
     };

@@ -98,8 +98,12 @@ const fn any_of(mut bits: &[u64]) -> u64 {
 }
 
 macro_rules! number {
-    (-) => { None };
-    ($number:literal) => { Some($number) };
+    (-) => {
+        None
+    };
+    ($number:literal) => {
+        Some($number)
+    };
 }
 
 /// One line a call: its number on x86-64 and on aarch64, its name, from which level on, openers.

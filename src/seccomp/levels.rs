@@ -28,7 +28,8 @@ pub fn policy(level: SecurityLevel, openers: Openers, architecture: Architecture
     let highest = CALLS.iter().filter_map(|call| call.number(architecture)).max().unwrap_or(0);
     let mut verdicts = vec![Verdict::always(MISSING); usize::from(highest) + 1];
     for call in CALLS {
-        let slot = call.number(architecture).and_then(|number| verdicts.get_mut(usize::from(number)));
+        let slot =
+            call.number(architecture).and_then(|number| verdicts.get_mut(usize::from(number)));
         if let Some(slot) = slot {
             *slot = verdict(call, level, openers);
         }
@@ -103,7 +104,9 @@ const FEW_PERSONALITIES: &[(u32, u32)] = &[(0, 0), (u32::MAX, u32::MAX)];
 
 fn personality(level: SecurityLevel) -> Verdict {
     match level {
-        SecurityLevel::Strict => allow_only(vec![Condition::new(0, Test::Among(FEW_PERSONALITIES))]),
+        SecurityLevel::Strict => {
+            allow_only(vec![Condition::new(0, Test::Among(FEW_PERSONALITIES))])
+        }
         SecurityLevel::Default => allow_only(vec![Condition::new(0, Test::Among(PERSONALITIES))]),
         SecurityLevel::Loose => Verdict::always(Outcome::Allow),
     }

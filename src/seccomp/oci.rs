@@ -135,7 +135,8 @@ impl Rule {
     /// questions about one argument are alternatives.
     fn alternatives(&self) -> Vec<Vec<super::policy::Condition>> {
         let arguments = self.args.as_deref().unwrap_or_default();
-        let twice = |arg: &Arg| arguments.iter().filter(|other| other.index == arg.index).count() > 1;
+        let twice =
+            |arg: &Arg| arguments.iter().filter(|other| other.index == arg.index).count() > 1;
         let conditions = arguments.iter().map(Arg::condition);
         if arguments.iter().any(twice) {
             conditions.map(|condition| vec![condition]).collect()
@@ -189,8 +190,10 @@ impl Draft {
     /// Room for the calls that the profile knows, whether the rules that name them count or
     /// not: a number above them is of a call newer than the profile.
     fn new(architecture: Architecture, default: Outcome, rules: &[Rule]) -> Self {
-        let known = rules.iter().flat_map(Rule::calls).filter_map(|name| number(name, architecture));
-        let mut slots = vec![Slot::default(); known.max().map_or(0, |highest| usize::from(highest) + 1)];
+        let known =
+            rules.iter().flat_map(Rule::calls).filter_map(|name| number(name, architecture));
+        let mut slots =
+            vec![Slot::default(); known.max().map_or(0, |highest| usize::from(highest) + 1)];
         for number in CALLS.iter().filter_map(|call| call.number(architecture)) {
             if let Some(slot) = slots.get_mut(usize::from(number)) {
                 slot.named = true;
@@ -214,7 +217,13 @@ impl Draft {
         Ok(())
     }
 
-    fn decide(&mut self, name: &str, number: u16, rule: &Rule, outcome: Outcome) -> Result<(), String> {
+    fn decide(
+        &mut self,
+        name: &str,
+        number: u16,
+        rule: &Rule,
+        outcome: Outcome,
+    ) -> Result<(), String> {
         let Some(slot) = self.slots.get_mut(usize::from(number)) else { return Ok(()) };
         for conditions in rule.alternatives() {
             if !conditions.is_empty() {

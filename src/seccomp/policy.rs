@@ -49,7 +49,10 @@ pub enum Test {
     Greater(u64),
     AtLeast(u64),
     /// `argument & mask == value`
-    Masked { mask: u64, value: u64 },
+    Masked {
+        mask: u64,
+        value: u64,
+    },
     /// It lies in one of these ranges, which are sorted and don't touch.
     Among(&'static [(u32, u32)]),
 }

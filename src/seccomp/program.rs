@@ -89,14 +89,19 @@ impl<'a> Code<'a> {
             return *label;
         }
         let otherwise = self.outcome(verdict.otherwise);
-        let label = verdict.clauses.iter().rev().fold(otherwise, |no, clause| self.clause(clause, no));
+        let label =
+            verdict.clauses.iter().rev().fold(otherwise, |no, clause| self.clause(clause, no));
         self.verdicts.push((verdict, label));
         label
     }
 
     fn clause(&mut self, clause: &Clause, no: Label) -> Label {
         let yes = self.outcome(clause.outcome);
-        clause.conditions.iter().rev().fold(yes, |yes, condition| self.condition(condition, yes, no))
+        clause
+            .conditions
+            .iter()
+            .rev()
+            .fold(yes, |yes, condition| self.condition(condition, yes, no))
     }
 
     fn condition(&mut self, condition: &Condition, yes: Label, no: Label) -> Label {
@@ -112,7 +117,14 @@ impl<'a> Code<'a> {
         }
     }
 
-    fn masked(&mut self, [low, high]: [u32; 2], mask: u64, value: u64, yes: Label, no: Label) -> Label {
+    fn masked(
+        &mut self,
+        [low, high]: [u32; 2],
+        mask: u64,
+        value: u64,
+        yes: Label,
+        no: Label,
+    ) -> Label {
         if value & !mask != 0 {
             return no;
         }
@@ -133,7 +145,14 @@ impl<'a> Code<'a> {
         self.load(at, next)
     }
 
-    fn ordered(&mut self, code: u16, [low, high]: [u32; 2], value: u64, yes: Label, no: Label) -> Label {
+    fn ordered(
+        &mut self,
+        code: u16,
+        [low, high]: [u32; 2],
+        value: u64,
+        yes: Label,
+        no: Label,
+    ) -> Label {
         let upper = lower_half(value >> 32);
         let lower = self.branch(code, lower_half(value), yes, no);
         let lower = self.load(low, lower);
@@ -142,7 +161,13 @@ impl<'a> Code<'a> {
         self.load(high, above)
     }
 
-    fn among(&mut self, [low, high]: [u32; 2], ranges: &[(u32, u32)], yes: Label, no: Label) -> Label {
+    fn among(
+        &mut self,
+        [low, high]: [u32; 2],
+        ranges: &[(u32, u32)],
+        yes: Label,
+        no: Label,
+    ) -> Label {
         let inside = ranges.iter().rev().fold(no, |higher, &(first, last)| {
             if first == last {
                 return self.branch(EQUAL, first, yes, higher);

@@ -1,8 +1,8 @@
 //! The table of system calls. It is code only so that the compiler reads it.
 
 use super::{
-    BPF, Call, DAC_READ_SEARCH, Least, NESTED, PERFMON, SYS_ADMIN, SYS_BOOT, SYS_CHROOT, SYS_MODULE,
-    SYS_NICE, SYS_PACCT, SYS_PTRACE, SYS_RAWIO, SYS_TIME, SYS_TTY_CONFIG, SYSLOG,
+    BPF, Call, DAC_READ_SEARCH, Least, NESTED, PERFMON, SYS_ADMIN, SYS_BOOT, SYS_CHROOT,
+    SYS_MODULE, SYS_NICE, SYS_PACCT, SYS_PTRACE, SYS_RAWIO, SYS_TIME, SYS_TTY_CONFIG, SYSLOG,
     any_of,
 };
 

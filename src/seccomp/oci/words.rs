@@ -26,9 +26,13 @@ impl<'de> Deserialize<'de> for Action {
             "SCMP_ACT_KILL_PROCESS" => Self::KillProcess,
             "SCMP_ACT_LOG" => Self::Log,
             "SCMP_ACT_TRAP" => Self::Trap,
-            "SCMP_ACT_TRACE" => return Err(D::Error::custom("`SCMP_ACT_TRACE` needs a tracer, and there is none")),
+            "SCMP_ACT_TRACE" => {
+                return Err(D::Error::custom("`SCMP_ACT_TRACE` needs a tracer, and there is none"));
+            }
             "SCMP_ACT_NOTIFY" => {
-                return Err(D::Error::custom("`SCMP_ACT_NOTIFY` needs a listener, and there is none"));
+                return Err(D::Error::custom(
+                    "`SCMP_ACT_NOTIFY` needs a listener, and there is none",
+                ));
             }
             other => return Err(D::Error::custom(format!("there is no action `{other}`"))),
         })
@@ -42,7 +46,9 @@ impl Action {
     pub(super) fn outcome(self, errno: Option<u16>) -> Result<Outcome, String> {
         match (self, errno) {
             (Self::Errno, Some(errno @ 1..=HIGHEST)) => Ok(Outcome::Errno(errno)),
-            (Self::Errno, Some(errno)) => Err(format!("{errno} is no errno: they go from 1 to {HIGHEST}")),
+            (Self::Errno, Some(errno)) => {
+                Err(format!("{errno} is no errno: they go from 1 to {HIGHEST}"))
+            }
             (Self::Errno, None) => Ok(Outcome::Errno(1)),
             (Self::Allow, _) => Ok(Outcome::Allow),
             (Self::Log, _) => Ok(Outcome::Log),
@@ -102,7 +108,9 @@ impl<'de> Deserialize<'de> for Index {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match u64::deserialize(deserializer)? {
             index @ 0..=5 => Ok(Self(u8::try_from(index).unwrap_or_default())),
-            index => Err(D::Error::custom(format!("there is no argument {index}: they go from 0 to 5"))),
+            index => {
+                Err(D::Error::custom(format!("there is no argument {index}: they go from 0 to 5")))
+            }
         }
     }
 }
