@@ -1,0 +1,137 @@
+//! The profiles that are built in: `default`, `strict` and `loose`.
+
+use super::calls::{Architecture, CALLS, Call, Least, NESTED, NEWEST};
+use super::policy::{Clause, Condition, MISSING, Outcome, Policy, REFUSED, Test, Verdict};
+use crate::capability::Capability;
+use crate::manifest::SecurityLevel;
+
+/// What opens calls that the level shuts: bits of capabilities, and [`NESTED`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Openers(u64);
+
+impl Openers {
+    /// These capabilities, and whether namespaces may be made inside.
+    #[must_use]
+    pub fn new(capabilities: &[Capability], nested: bool) -> Self {
+        let bits = capabilities.iter().fold(0, |bits, capability| bits | capability.bit());
+        Self(if nested { bits | NESTED } else { bits })
+    }
+
+    const fn any(self, of: u64) -> bool {
+        self.0 & of != 0
+    }
+}
+
+/// The policy of a level.
+#[must_use]
+pub fn policy(level: SecurityLevel, openers: Openers, architecture: Architecture) -> Policy {
+    let highest = CALLS.iter().filter_map(|call| call.number(architecture)).max().unwrap_or(0);
+    let mut verdicts = vec![Verdict::always(MISSING); usize::from(highest) + 1];
+    for call in CALLS {
+        let slot =
+            call.number(architecture).and_then(|number| verdicts.get_mut(usize::from(number)));
+        if let Some(slot) = slot {
+            *slot = verdict(call, level, openers);
+        }
+    }
+    Policy { architecture, verdicts, beyond: MISSING, foreign: MISSING }
+}
+
+fn verdict(call: &Call, level: SecurityLevel, openers: Openers) -> Verdict {
+    let least = match level {
+        SecurityLevel::Strict => Least::Strict,
+        SecurityLevel::Default => Least::Default,
+        SecurityLevel::Loose => Least::Loose,
+    };
+    if call.least == Least::Arguments {
+        return by_arguments(call.name, level, openers);
+    }
+    if call.least <= least || openers.any(call.openers) {
+        return Verdict::always(Outcome::Allow);
+    }
+    Verdict::always(refusal(call))
+}
+
+/// What a call gets that is refused. The C library goes on with `clone` where there is no
+/// `clone3`, whose flags lie in memory, where no filter sees them.
+fn refusal(call: &Call) -> Outcome {
+    let newer = call.number(Architecture::NATIVE).is_some_and(|number| number > NEWEST);
+    if newer || call.name == "clone3" { MISSING } else { REFUSED }
+}
+
+fn by_arguments(name: &str, level: SecurityLevel, openers: Openers) -> Verdict {
+    match name {
+        "clone" => clone(openers),
+        "socket" => socket(level),
+        "personality" => personality(level),
+        _ => ioctl(level),
+    }
+}
+
+/// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET. (NEWTIME is none of
+/// clone's: the bit belongs to the exit signal.)
+const NAMESPACES: u64 = 0x7e02_0000;
+
+fn clone(openers: Openers) -> Verdict {
+    if openers.any(NESTED | Capability::SysAdmin.bit()) {
+        return Verdict::always(Outcome::Allow);
+    }
+    let plain = Condition::new(0, Test::Masked { mask: NAMESPACES, value: 0 });
+    allow_only(vec![plain])
+}
+
+/// Families that the kernel has, without AF_ALG (its cryptography, CVE-2026-31431) and
+/// AF_VSOCK (the hypervisor's other guests).
+const FAMILIES: &[(u32, u32)] =
+    &[(0, 11), (13, 18), (21, 22), (24, 24), (26, 33), (35, 36), (39, 39), (41, 45)];
+/// AF_UNIX, AF_INET, AF_INET6.
+const FEW_FAMILIES: &[(u32, u32)] = &[(1, 2), (10, 10)];
+const MOST_FAMILIES: &[(u32, u32)] = &[(0, 37), (39, 39), (41, 63)];
+
+fn socket(level: SecurityLevel) -> Verdict {
+    let families = match level {
+        SecurityLevel::Strict => FEW_FAMILIES,
+        SecurityLevel::Default => FAMILIES,
+        SecurityLevel::Loose => MOST_FAMILIES,
+    };
+    allow_only(vec![Condition::new(0, Test::Among(families))])
+}
+
+/// Plain Linux, PER_LINUX32 and UNAME26, and the question what it is.
+const PERSONALITIES: &[(u32, u32)] =
+    &[(0, 0), (8, 8), (0x2_0000, 0x2_0000), (0x2_0008, 0x2_0008), (u32::MAX, u32::MAX)];
+const FEW_PERSONALITIES: &[(u32, u32)] = &[(0, 0), (u32::MAX, u32::MAX)];
+
+fn personality(level: SecurityLevel) -> Verdict {
+    match level {
+        SecurityLevel::Strict => {
+            allow_only(vec![Condition::new(0, Test::Among(FEW_PERSONALITIES))])
+        }
+        SecurityLevel::Default => allow_only(vec![Condition::new(0, Test::Among(PERSONALITIES))]),
+        SecurityLevel::Loose => Verdict::always(Outcome::Allow),
+    }
+}
+
+/// They type into a terminal. The kernel looks at the lower half of the argument alone
+/// (CVE-2017-5226, CVE-2023-28100).
+const TIOCSTI: u64 = 0x5412;
+const TIOCLINUX: u64 = 0x541c;
+/// Loads a line discipline.
+const TIOCSETD: u64 = 0x5423;
+
+fn ioctl(level: SecurityLevel) -> Verdict {
+    let shut: &[u64] = match level {
+        SecurityLevel::Strict => &[TIOCSTI, TIOCLINUX, TIOCSETD],
+        SecurityLevel::Default | SecurityLevel::Loose => &[TIOCSTI, TIOCLINUX],
+    };
+    let clauses = shut.iter().map(|&value| Clause {
+        conditions: vec![Condition::new(1, Test::Masked { mask: u32::MAX.into(), value })],
+        outcome: REFUSED,
+    });
+    Verdict { clauses: clauses.collect(), otherwise: Outcome::Allow }
+}
+
+fn allow_only(conditions: Vec<Condition>) -> Verdict {
+    let clause = Clause { conditions, outcome: Outcome::Allow };
+    Verdict { clauses: vec![clause], otherwise: REFUSED }
+}

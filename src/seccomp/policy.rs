@@ -1,0 +1,161 @@
+//! What a filter decides, before it is a program: for each number a verdict.
+
+use super::calls::Architecture;
+
+/// EPERM: refused.
+pub const REFUSED: Outcome = Outcome::Errno(1);
+/// ENOSYS: there is no such call, try another.
+pub const MISSING: Outcome = Outcome::Errno(38);
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Allow,
+    /// It is let through, and the kernel logs it.
+    Log,
+    /// It returns this errno and does nothing.
+    Errno(u16),
+    /// SIGSYS, which may be handled.
+    Trap,
+    KillThread,
+    KillProcess,
+}
+
+impl Outcome {
+    /// What a filter returns for it (SECCOMP_RET_*).
+    #[must_use]
+    pub const fn returned(self) -> u32 {
+        match self {
+            Self::Allow => 0x7fff_0000,
+            Self::Log => 0x7ffc_0000,
+            Self::Errno(errno) => 0x0005_0000 | errno as u32,
+            Self::Trap => 0x0003_0000,
+            Self::KillThread => 0,
+            Self::KillProcess => 0x8000_0000,
+        }
+    }
+
+    /// Whether the call takes place.
+    #[must_use]
+    pub const fn passes(self) -> bool {
+        matches!(self, Self::Allow | Self::Log)
+    }
+}
+
+/// A question about one argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Test {
+    Equal(u64),
+    Greater(u64),
+    AtLeast(u64),
+    /// `argument & mask == value`
+    Masked {
+        mask: u64,
+        value: u64,
+    },
+    /// It lies in one of these ranges, which are sorted and don't touch.
+    Among(&'static [(u32, u32)]),
+}
+
+/// A question about one argument, or its contrary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// Which argument, from 0 to 5.
+    pub argument: u8,
+    pub test: Test,
+    pub negated: bool,
+}
+
+impl Condition {
+    /// The test as it stands.
+    #[must_use]
+    pub const fn new(argument: u8, test: Test) -> Self {
+        Self { argument, test, negated: false }
+    }
+
+    fn holds(&self, arguments: &[u64; 6]) -> bool {
+        let argument = arguments.get(usize::from(self.argument)).copied().unwrap_or_default();
+        let is = match self.test {
+            Test::Equal(value) => argument == value,
+            Test::Greater(value) => argument > value,
+            Test::AtLeast(value) => argument >= value,
+            Test::Masked { mask, value } => argument & mask == value,
+            Test::Among(ranges) => {
+                let within = |&(first, last): &(u32, u32)| {
+                    (u64::from(first)..=u64::from(last)).contains(&argument)
+                };
+                ranges.iter().any(within)
+            }
+        };
+        is != self.negated
+    }
+}
+
+/// An outcome for calls whose arguments meet all conditions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clause {
+    pub conditions: Vec<Condition>,
+    pub outcome: Outcome,
+}
+
+/// What becomes of the calls of one number: the first clause that holds, or else `otherwise`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    pub clauses: Vec<Clause>,
+    pub otherwise: Outcome,
+}
+
+impl Verdict {
+    /// Whatever the arguments are.
+    #[must_use]
+    pub const fn always(outcome: Outcome) -> Self {
+        Self { clauses: Vec::new(), otherwise: outcome }
+    }
+
+    /// How much it lets through.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        let passes = self.otherwise.passes();
+        if self.clauses.iter().any(|clause| clause.outcome.passes() != passes) {
+            Reach::Some
+        } else if passes {
+            Reach::All
+        } else {
+            Reach::Nothing
+        }
+    }
+}
+
+/// How much of a call is let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    Nothing,
+    /// Only with certain arguments.
+    Some,
+    All,
+}
+
+/// Verdicts over all system calls of one architecture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    pub architecture: Architecture,
+    /// By number.
+    pub verdicts: Vec<Verdict>,
+    /// For higher numbers: on x86-64 they include those of x32.
+    pub beyond: Outcome,
+    /// For the entry points of other architectures: `int 0x80` and the like.
+    pub foreign: Outcome,
+}
+
+impl Policy {
+    /// What becomes of a call.
+    #[must_use]
+    pub fn outcome(&self, architecture: u32, number: u32, arguments: &[u64; 6]) -> Outcome {
+        if architecture != self.architecture.audit() {
+            return self.foreign;
+        }
+        let Some(verdict) = self.verdicts.get(number as usize) else { return self.beyond };
+        let holds = |clause: &&Clause| clause.conditions.iter().all(|it| it.holds(arguments));
+        verdict.clauses.iter().find(holds).map_or(verdict.otherwise, |clause| clause.outcome)
+    }
+}
