@@ -22,6 +22,7 @@ mod limits;
 pub mod line;
 mod prepare;
 mod relay;
+mod stop;
 mod supervise;
 mod terminal;
 mod undo;

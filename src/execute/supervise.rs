@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 use super::limits::{Limits, Reached};
 use super::line::{self, Message};
 use super::relay::{Relay, Sink, Turn};
+use super::stop::{Reason, Stop};
 use super::terminal::Terminal;
 use super::{Started, Target, cgroup, child::Child, ending};
 use crate::plan::{Namespace, Plan};
@@ -54,26 +55,6 @@ struct Heard {
     times: Vec<u32>,
     /// When the command began to run, since the runner's start.
     running: Option<Duration>,
-}
-
-/// Why a run is being ended, and how far that is.
-struct Stop {
-    reason: Reason,
-    /// When patience ends.
-    kill: Option<Instant>,
-    /// All were killed.
-    killed: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reason {
-    Limit(Reached),
-    Output,
-    Asked(Came),
-    /// Nobody takes its output any more.
-    Unread,
-    /// The caller's terminal is gone.
-    HungUp,
 }
 
 /// What a descriptor of the loop belongs to.
@@ -450,42 +431,5 @@ impl<'p> Watch<'p> {
         let command = self.plan.command.iter().map(|step| step.n);
         let numbers = init.chain(spawn).chain(command);
         numbers.zip(&self.heard.times).map(|(n, micros)| Time { n, micros: *micros }).collect()
-    }
-}
-
-impl Stop {
-    fn asked(&self) -> Option<Came> {
-        match self.reason {
-            Reason::Asked(came) => Some(came),
-            _ => None,
-        }
-    }
-}
-
-impl Reason {
-    /// The command gets the time to end by itself.
-    fn is_gentle(self) -> bool {
-        !matches!(self, Self::Output | Self::Limit(Reached::CpuTime | Reached::Memory))
-    }
-
-    /// What it would get in its own way: the signal that came, a hang-up.
-    fn signal(self) -> Option<i32> {
-        match self {
-            Self::Asked(came) => Some(came.signal as i32),
-            Self::Unread | Self::HungUp => Some(Signal::SIGHUP as i32),
-            Self::Limit(_) | Self::Output => None,
-        }
-    }
-
-    fn ending(self) -> Ending {
-        match self {
-            Self::Limit(Reached::Timeout) => Ending::Timeout,
-            Self::Limit(Reached::CpuTime) => Ending::CpuTime,
-            Self::Limit(Reached::Memory) => Ending::Memory,
-            Self::Output => Ending::Output,
-            Self::Asked(came) => Ending::Cancelled(came.signal as i32),
-            Self::Unread => Ending::Cancelled(Signal::SIGPIPE as i32),
-            Self::HungUp => Ending::Cancelled(Signal::SIGHUP as i32),
-        }
     }
 }
