@@ -5,6 +5,7 @@
 //! call it was; what was being done with it, its caller knows.
 #![allow(unsafe_code, reason = "this is the fence")]
 
+mod landlock;
 mod mount;
 mod process;
 mod security;
@@ -22,7 +23,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::libc;
 
-pub use self::{mount::*, process::*, security::*, terminal::*};
+pub use self::{landlock::*, mount::*, process::*, security::*, terminal::*};
 
 macro_rules! calls {
     ($($name:ident = $text:literal),* $(,)?) => {
@@ -63,7 +64,15 @@ calls! {
     Sigaction = "sigaction", Sigprocmask = "sigprocmask", Signalfd = "signalfd",
     Socket = "socket", Socketpair = "socketpair", Symlink = "symlink", Tcsetattr = "tcsetattr",
     Timerfd = "timerfd", Umount2 = "umount2", Unshare = "unshare", Waitid = "waitid",
-    Write = "write", Eventfd = "eventfd",
+    Write = "write", Eventfd = "eventfd", Capget = "capget", Fchown = "fchown", Fstat = "fstat",
+    Fstatfs = "fstatfs", Keyctl = "keyctl", LandlockAddRule = "landlock_add_rule",
+    LandlockCreateRuleset = "landlock_create_ruleset", LandlockRestrictSelf = "landlock_restrict_self",
+    Personality = "personality", SchedSetscheduler = "sched_setscheduler", Seccomp = "seccomp",
+    // What was done is looked at afterwards; these name what was not as the plan says.
+    CheckIds = "the check of its ids", CheckCapabilities = "the check of its capabilities",
+    CheckPrivileges = "the check of no_new_privs", CheckFilter = "the check of the system call filter",
+    CheckNamespaces = "the check of its namespaces", CheckStreams = "the check of its standard streams",
+    CheckMount = "the check of what lies at the place",
 }
 
 /// A call that failed, and why.
@@ -202,6 +211,64 @@ pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
     nix::unistd::pipe2(OFlag::O_CLOEXEC).of(Call::Pipe)
 }
 
+/// Sends `byte` and a copy of `fd` along a line, without allocating.
+pub fn send_descriptor(line: BorrowedFd<'_>, byte: u8, fd: BorrowedFd<'_>) -> Result<()> {
+    let mut part =
+        libc::iovec { iov_base: (&raw const byte).cast_mut().cast(), iov_len: size_of_val(&byte) };
+    // One control message with one descriptor (cmsg(3)), on a boundary that its header needs.
+    let mut control = Control {
+        length: size_of::<libc::cmsghdr>() + size_of::<RawFd>(),
+        level: libc::SOL_SOCKET,
+        kind: libc::SCM_RIGHTS,
+        fd: fd.as_raw_fd(),
+        rest: 0,
+    };
+    // SAFETY: zero is a valid value of every field.
+    let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = (&raw mut control).cast();
+    message.msg_controllen = size_of_val(&control);
+    // SAFETY: all that `message` points to outlives the call, which only reads it.
+    let returned =
+        unsafe { libc::sendmsg(line.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
+    Call::Sendmsg.check(returned as c_long).map(drop)
+}
+
+/// A control message that carries one descriptor.
+#[repr(C)]
+struct Control {
+    length: usize,
+    level: i32,
+    kind: i32,
+    fd: RawFd,
+    rest: i32,
+}
+
+/// Nobody is left at the other end of a line.
+#[must_use]
+pub fn hung_up(line: BorrowedFd<'_>) -> bool {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let mut ends = [PollFd::new(line, PollFlags::empty())];
+    let polled = poll(&mut ends, PollTimeout::ZERO);
+    let gone = |end: &PollFd<'_>| end.any().unwrap_or(true);
+    polled.is_err() || ends.iter().any(gone)
+}
+
+/// What stands behind a descriptor.
+pub fn seen(fd: BorrowedFd<'_>) -> Result<nix::sys::stat::FileStat> {
+    nix::sys::stat::fstat(fd).of(Call::Fstat)
+}
+
+/// Makes the mode of a file or directory that was just made exactly `mode`, whatever the umask.
+pub fn chmod(dir: BorrowedFd<'_>, name: &Path, mode: u32) -> Result<()> {
+    c(Call::Fchmod, name, |name| {
+        // SAFETY: `name` is a C string that outlives the call.
+        let returned = unsafe { libc::fchmodat(dir.as_raw_fd(), name.as_ptr(), mode, 0) };
+        Call::Fchmod.check(returned.into()).map(drop)
+    })
+}
+
 /// Takes a descriptor that came in a message.
 #[must_use]
 pub(crate) fn adopt(fd: RawFd) -> OwnedFd {
@@ -211,9 +278,14 @@ pub(crate) fn adopt(fd: RawFd) -> OwnedFd {
 
 /// prctl(2) with one argument.
 fn prctl(option: i32, argument: u64) -> Result<()> {
+    ask(option, argument, 0).map(drop)
+}
+
+/// prctl(2) with two arguments, and its answer.
+fn ask(option: i32, first: u64, second: u64) -> Result<c_long> {
     // SAFETY: the options used here take no pointers.
-    let returned = unsafe { libc::prctl(option, argument, 0, 0, 0) };
-    Call::Prctl.check(returned.into()).map(drop)
+    let returned = unsafe { libc::prctl(option, first, second, 0, 0) };
+    Call::Prctl.check(returned.into())
 }
 
 /// Brings the loopback device of this network namespace up.

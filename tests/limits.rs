@@ -207,7 +207,7 @@ fn throttling_is_counted() {
         return;
     }
     let manifest =
-        "limits: {cpus: 0.05}\ncommand: i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done\n";
+        "limits: {cpus: 0.05}\ncommand: i=0; while [ $$i -lt 20000 ]; do i=$$((i+1)); done\n";
     let case = Case::new(manifest);
     case.run().expect(0);
     assert!(case.usage()["throttled_periods"].as_u64().unwrap() > 0);

@@ -1,9 +1,26 @@
-//! What init does between the clone and exec.
+//! What init does between the clone and exec: the plan's steps, one after the other.
+//!
+//! Nothing here allocates on the good way, and nothing waits for one who comes after. The first
+//! step that fails ends it all: the parent is told its number, and the command never runs.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+mod command;
+mod namespaces;
+mod reaper;
 
-use crate::plan::Plan;
-use crate::sys::{self, supervise::Window};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Instant;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+
+use super::line;
+use super::mounts::Tree;
+use super::text::Text;
+use crate::plan::{Command, IdRange, Init, Namespace, Plan};
+use crate::sys::{self, Call, Fault, Named, Program, Result};
+
+pub use namespaces::Namespaces;
 
 /// What the parent laid out for init before the clone.
 #[derive(Debug)]
@@ -14,11 +31,293 @@ pub struct Ready {
     pub streams: [Option<OwnedFd>; 3],
     /// The write ends of the pipes that are counted: stdout's and stderr's.
     pub counted: [Option<OwnedFd>; 2],
+    /// The runner's own namespaces, noted before it entered any other.
+    pub outside: Namespaces,
     /// The size that the sandbox's terminal has from the first.
-    pub window: Option<Window>,
+    pub window: Option<sys::supervise::Window>,
 }
 
+/// The code of a process that gave up while it built.
+const SETUP: i32 = 125;
+
 /// Waits for a byte on `go`, builds the sandbox around this process, and becomes the command.
-pub fn build(_plan: &Plan, _ready: &Ready, _line: BorrowedFd<'_>, _go: OwnedFd) -> ! {
-    sys::quit(1)
+///
+/// Every descriptor above 2 that is not `line`, `go`, or in `ready` is closed, whoever left it.
+pub fn build(plan: &Plan, ready: &Ready, line: BorrowedFd<'_>, go: OwnedFd) -> ! {
+    let closed = keep_only(ready, line, go.as_fd());
+    let mut scene = Scene::new(plan, ready, line);
+    scene.check(plan.clone.n, closed);
+    let early = plan.init.partition_point(|step| is_early(&step.action));
+    let (before, after) = plan.init.split_at_checked(early).unwrap_or_default();
+    for step in before {
+        scene.timed(step.n, |scene| scene.perform(step.n, &step.action));
+    }
+    wait(line, go);
+    for step in after {
+        scene.timed(step.n, |scene| scene.perform(step.n, &step.action));
+    }
+    scene.send_times();
+    if let Some(step) = &plan.spawn {
+        let spawned = reaper::spawn(line);
+        scene.check(step.n, spawned);
+    }
+    scene.command()
+}
+
+/// What must stand before init waits: then it dies with the runner, whenever that dies.
+fn is_early(action: &Init) -> bool {
+    matches!(action, Init::ParentDeathSignal | Init::NewSession)
+}
+
+/// Waits until the parent has done its part, and quits if it gave up.
+fn wait(line: BorrowedFd<'_>, go: OwnedFd) {
+    let heard = sys::read(go.as_fd(), &mut [0]);
+    // A parent that died after it wrote, but before this process asked to die with it.
+    if heard != Ok(1) || sys::hung_up(line) {
+        sys::quit(SETUP);
+    }
+}
+
+fn keep_only(ready: &Ready, line: BorrowedFd<'_>, go: BorrowedFd<'_>) -> Result<()> {
+    let raw = |fd: &Option<OwnedFd>| fd.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+    let [a, b, c] = &ready.streams;
+    let [d, e] = &ready.counted;
+    let keep = [line.as_raw_fd(), go.as_raw_fd(), raw(a), raw(b), raw(c), raw(d), raw(e)];
+    sys::close_all_but(3, &keep)
+}
+
+/// How many steps are timed.
+const TIMED: usize = 256;
+
+/// What init holds while it builds.
+pub(super) struct Scene<'p> {
+    plan: &'p Plan,
+    ready: &'p Ready,
+    line: BorrowedFd<'p>,
+    /// The host's /proc, where this process still finds itself when it has none of its own.
+    proc: Result<OwnedFd>,
+    /// The host's /dev/null.
+    null: Result<OwnedFd>,
+    /// The runner's program.
+    program: Option<Program>,
+    /// /proc/self/oom_score_adj, which can't be opened any more once nobody may trace us.
+    oom: Option<Result<OwnedFd>>,
+    tree: Tree,
+    /// The sandbox's terminal.
+    terminal: Option<OwnedFd>,
+    /// Landlock's rules, made while descriptors can still be had.
+    rules: Option<OwnedFd>,
+    times: [[u8; 4]; TIMED],
+    timed: usize,
+}
+
+impl<'p> Scene<'p> {
+    /// Opens what of the host is needed later, when it is out of reach.
+    fn new(plan: &'p Plan, ready: &'p Ready, line: BorrowedFd<'p>) -> Self {
+        // Until the plan says otherwise, what is made here can be read by all, written by us.
+        sys::set_umask(0o022);
+        let proc = sys::open(Path::new("/proc"), OFlag::O_PATH | OFlag::O_DIRECTORY);
+        let scored = plan.init.iter().any(|step| matches!(step.action, Init::OomScoreAdj { .. }));
+        Self {
+            plan,
+            ready,
+            line,
+            proc,
+            null: sys::null(),
+            program: Program::own(),
+            oom: scored.then(|| sys::open(Path::new("/proc/self/oom_score_adj"), OFlag::O_WRONLY)),
+            tree: Tree::default(),
+            terminal: None,
+            rules: None,
+            times: [[0; 4]; TIMED],
+            timed: 0,
+        }
+    }
+
+    /// Goes on if step `n` was done; else tells why not, and quits.
+    fn check<T>(&self, n: u16, result: Result<T>) -> T {
+        match result {
+            Ok(value) => value,
+            Err(fault) => self.give_up(n, fault),
+        }
+    }
+
+    fn give_up(&self, n: u16, fault: Fault) -> ! {
+        line::send_fault(self.line, n, fault);
+        // From here on there is no good way to keep free of allocation.
+        if let Some(text) = crate::cause::inside(self.plan, n, fault) {
+            line::send_evidence(self.line, &text);
+        }
+        sys::quit(SETUP)
+    }
+
+    fn timed(&mut self, n: u16, act: impl FnOnce(&mut Self) -> Result<()>) {
+        let begun = Instant::now();
+        let done = act(self);
+        self.check(n, done);
+        let micros = u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX);
+        if let Some(time) = self.times.get_mut(self.timed) {
+            *time = micros.to_le_bytes();
+            self.timed += 1;
+        }
+    }
+
+    fn send_times(&self) {
+        let times = self.times.get(..self.timed).unwrap_or_default();
+        line::send_times(self.line, times.as_flattened());
+    }
+
+    fn write_proc(&self, path: &str, value: &[u8]) -> Result<()> {
+        let proc = self.proc.as_ref().map_err(|fault| *fault)?;
+        let file = sys::openat(proc.as_fd(), Path::new(path), OFlag::O_WRONLY, 0)?;
+        sys::write_once(file.as_fd(), value)
+    }
+
+    fn perform(&mut self, n: u16, action: &Init) -> Result<()> {
+        if let Some(done) = self.perform_mount(n, action) {
+            return done;
+        }
+        match action {
+            Init::ParentDeathSignal => self.die_with_parent(),
+            Init::NewSession => nix::unistd::setsid().of(Call::Setsid).map(drop),
+            Init::MapSelf { uid, gid } => self.map_self(*uid, *gid),
+            Init::JoinCgroup { path } => join_cgroup(path),
+            Init::Unshare { namespaces } => unshare(namespaces),
+            Init::Undumpable => sys::undumpable(),
+            Init::Hostname { name } => nix::unistd::sethostname(name).of(Call::Sethostname),
+            Init::LoopbackUp => sys::loopback_up(),
+            Init::NewKeyring => sys::new_keyring(),
+            Init::Personality => sys::plain_personality(),
+            Init::Scheduler => sys::plain_scheduler(),
+            Init::PrivateMounts => sys::private_mounts(),
+            Init::PivotRoot => self.pivot_root(),
+            Init::Sysctl { key, value } => self.sysctl(key, value),
+            Init::Rlimit { resource, soft, hard } => rlimit(resource, *soft, *hard),
+            Init::OomScoreAdj { value } => self.oom_score(*value),
+            Init::Nice { value } => sys::set_nice(*value),
+            Init::Umask { mask } => Ok(sys::set_umask(*mask)),
+            Init::SetIds { uid, gid, groups } => self.set_ids(*uid, *gid, groups.as_deref()),
+            Init::OpenTerminal => self.open_terminal(),
+            Init::Capabilities { keep } => {
+                sys::keep_capabilities(keep.iter().fold(0, |all, one| all | one.bit()))
+            }
+            Init::NoNewPrivileges => sys::no_new_privileges(),
+            Init::Chdir { path } => change_directory(path),
+            // The other ones are mounts.
+            _ => Ok(()),
+        }
+    }
+
+    /// Performs what belongs to the new root file system.
+    fn perform_mount(&mut self, n: u16, action: &Init) -> Option<Result<()>> {
+        let tree = &mut self.tree;
+        Some(match action {
+            Init::Scratch { size } => tree.scratch(size),
+            Init::Root(root) => tree.root(root),
+            Init::Mkdir { target, mode } => tree.mkdir(target, *mode),
+            Init::Symlink { target, to } => tree.symlink(target, to),
+            Init::WriteFile { target, content, mode } => tree.write_file(target, content, *mode),
+            Init::Bind(bind) => tree.bind(bind),
+            Init::Mount(mount) => tree.mount(mount),
+            Init::File { target, content, mode, make_target } => {
+                tree.file(n, target, content, *mode, *make_target)
+            }
+            Init::Mask { target } => match &self.null {
+                Ok(null) => tree.mask(target, null.as_fd()),
+                Err(fault) => Err(*fault),
+            },
+            Init::ReadOnlyPath { target } => tree.read_only_path(target),
+            Init::ReadOnlyRoot => tree.read_only_root(),
+            _ => return None,
+        })
+    }
+
+    fn die_with_parent(&self) -> Result<()> {
+        sys::die_with_parent()?;
+        // It may have died before this call, or while set-up had cleared the signal.
+        if sys::hung_up(self.line) {
+            sys::quit(SETUP);
+        }
+        Ok(())
+    }
+
+    fn map_self(&self, uid: IdRange, gid: IdRange) -> Result<()> {
+        let line = |IdRange { inside, outside, count }: IdRange| {
+            Text::of(format_args!("{inside} {outside} {count}"))
+        };
+        self.write_proc("self/uid_map", line(uid).bytes())?;
+        // Who may give up groups may gain what a group denies: the kernel wants it refused.
+        self.write_proc("self/setgroups", b"deny")?;
+        self.write_proc("self/gid_map", line(gid).bytes())
+    }
+
+    fn oom_score(&self, value: i16) -> Result<()> {
+        let missing = Call::Open.fault(Errno::ENOENT);
+        let file = self.oom.as_ref().ok_or(missing)?.as_ref().map_err(|fault| *fault)?;
+        sys::write_once(file.as_fd(), Text::of(format_args!("{value}")).bytes())
+    }
+
+    /// As sysctl(8) has it, a dot in the key is a slash in the path, and the other way round.
+    fn sysctl(&self, key: &str, value: &str) -> Result<()> {
+        use std::fmt::Write;
+        let mut path = Text::of(format_args!("sys/"));
+        for c in key.chars() {
+            let c = match c {
+                '.' => '/',
+                '/' => '.',
+                c => c,
+            };
+            path.write_char(c).map_err(|_| Call::Open.fault(Errno::ENAMETOOLONG))?;
+        }
+        self.write_proc(path.as_str(), value.as_bytes())
+    }
+
+    /// The terminal's file goes to the command's user, who may want to open it anew.
+    fn set_ids(&self, uid: u32, gid: u32, groups: Option<&[u32]>) -> Result<()> {
+        if let Some(terminal) = &self.terminal {
+            nix::unistd::fchown(terminal, Some(uid.into()), None).of(Call::Fchown)?;
+        }
+        sys::set_ids(uid, gid, groups)
+    }
+
+    fn open_terminal(&mut self) -> Result<()> {
+        let master = self.tree.open_ptmx()?;
+        self.terminal = Some(sys::terminal_peer(master.as_fd())?);
+        self.ready.window.map_or(Ok(()), |window| window.set(master.as_fd()))?;
+        line::send_terminal(self.line, master.as_fd())
+    }
+
+    fn pivot_root(&mut self) -> Result<()> {
+        self.tree.pivot()?;
+        let abi = self.plan.command.iter().find_map(|step| match &step.action {
+            Command::Landlock { abi } => Some(*abi),
+            _ => None,
+        });
+        self.rules = abi.map(command::rules).transpose()?;
+        Ok(())
+    }
+}
+
+fn join_cgroup(path: &Path) -> Result<()> {
+    let group = sys::open(path, OFlag::O_PATH | OFlag::O_DIRECTORY)?;
+    let tasks = sys::openat(group.as_fd(), Path::new("tasks"), OFlag::O_WRONLY, 0)?;
+    sys::write_once(tasks.as_fd(), b"0")
+}
+
+fn unshare(namespaces: &[Namespace]) -> Result<()> {
+    let flags = namespaces.iter().fold(0, |all, one| all | namespaces::flag(*one));
+    sys::unshare(flags)
+}
+
+/// Changes the directory inside the new root, through no magic link of /proc.
+fn change_directory(path: &str) -> Result<()> {
+    let root = sys::open(Path::new("/"), OFlag::O_PATH | OFlag::O_DIRECTORY)?;
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+    let dir = sys::resolve(root.as_fd(), Path::new(path), flags, 0)?;
+    nix::unistd::fchdir(dir).of(Call::Chdir)
+}
+
+fn rlimit(resource: &str, soft: Option<u64>, hard: Option<u64>) -> Result<()> {
+    let number = sys::resource(resource).ok_or(Call::Setrlimit.fault(Errno::EINVAL))?;
+    sys::set_rlimit(number, soft, hard)
 }

@@ -8,9 +8,9 @@ use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
-use crate::sys::{Call, Fault, Named, Result, Status};
+use crate::sys::{Call, Fault, Result, Status};
 
 /// One message of init.
 #[derive(Debug)]
@@ -59,12 +59,7 @@ pub fn send_evidence(line: BorrowedFd<'_>, text: &str) {
 
 /// Hands over the master of the terminal.
 pub fn send_terminal(line: BorrowedFd<'_>, master: BorrowedFd<'_>) -> Result<()> {
-    let fds = [master.as_raw_fd()];
-    let control = [ControlMessage::ScmRights(&fds)];
-    let flags = MsgFlags::MSG_NOSIGNAL;
-    sendmsg::<()>(line.as_raw_fd(), &[IoSlice::new(b"M")], &control, flags, None)
-        .of(Call::Sendmsg)
-        .map(drop)
+    crate::sys::send_descriptor(line, b'M', master)
 }
 
 /// Says how long the steps took. `bytes` holds them as little-endian u32.

@@ -89,7 +89,10 @@ fn duration(time: Duration) -> String {
         (0, millis) => format!("{millis} ms"),
         (seconds, 0) if seconds >= 60 && seconds % 60 == 0 => format!("{} min", seconds / 60),
         (seconds, 0) => format!("{seconds} s"),
-        (seconds, millis) => format!("{}.{} s", seconds, format!("{millis:03}").trim_end_matches('0')),
+        (seconds, millis) => {
+            let thousandths = format!("{millis:03}");
+            format!("{seconds}.{} s", thousandths.trim_end_matches('0'))
+        }
     }
 }
 

@@ -5,10 +5,11 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
 
-use super::{Call, Named, Result, c};
+use super::{Call, Fault, Named, Result, c};
 use crate::plan::MountFlags;
 
 /// A copy of the mount at `path` (of all below it, too, with `recursive`), attached nowhere.
@@ -118,19 +119,47 @@ pub fn move_mount_over_root(mount: BorrowedFd<'_>) -> Result<()> {
 }
 
 /// Opens `path` inside `root`: links, even absolute ones and `..`, never lead out of it
-/// (openat2(2), RESOLVE_IN_ROOT), and nothing is opened that could block or act (O_PATH).
+/// (openat2(2), RESOLVE_IN_ROOT). With O_PATH nothing is opened that could block or act.
 pub fn resolve(root: BorrowedFd<'_>, path: &Path, flags: OFlag, mode: u32) -> Result<OwnedFd> {
+    openat2(root, path, flags, mode, libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS)
+}
+
+/// Opens `path` inside `root` where it is no symbolic link, and none leads to it.
+pub fn resolve_plain(root: BorrowedFd<'_>, path: &Path, flags: OFlag) -> Result<OwnedFd> {
+    openat2(root, path, flags, 0, libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_SYMLINKS)
+}
+
+/// How often a lookup is made anew that a rename elsewhere has disturbed.
+const TRIES: u32 = 128;
+
+fn openat2(
+    root: BorrowedFd<'_>,
+    path: &Path,
+    flags: OFlag,
+    mode: u32,
+    resolve: u64,
+) -> Result<OwnedFd> {
     // SAFETY: zero is a valid value of every field.
     let mut how: libc::open_how = unsafe { MaybeUninit::zeroed().assume_init() };
     how.flags = u64::from((flags | OFlag::O_CLOEXEC).bits().unsigned_abs());
     how.mode = mode.into();
-    how.resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS;
+    how.resolve = resolve;
     c(Call::Openat2, path, |path| {
         let (root, size) = (root.as_raw_fd(), size_of_val(&how));
-        // SAFETY: `path` and `how` outlive the call.
-        let returned =
-            unsafe { libc::syscall(libc::SYS_openat2, root, path.as_ptr(), &raw const how, size) };
-        Call::Openat2.fd(returned)
+        let open = || {
+            // SAFETY: `path` and `how` outlive the call.
+            let fd = unsafe {
+                libc::syscall(libc::SYS_openat2, root, path.as_ptr(), &raw const how, size)
+            };
+            Call::Openat2.fd(fd)
+        };
+        for _ in 0..TRIES {
+            match open() {
+                Err(Fault { errno: Errno::EAGAIN, .. }) => {}
+                other => return other,
+            }
+        }
+        open()
     })
 }
 
@@ -149,4 +178,15 @@ pub fn pivot_root(root: BorrowedFd<'_>) -> Result<()> {
     nix::unistd::pivot_root(".", ".").of(Call::PivotRoot)?;
     umount2(".", MntFlags::MNT_DETACH).of(Call::Umount2)?;
     nix::unistd::chdir("/").of(Call::Chdir)
+}
+
+/// The file system behind `fd` is the one with this magic number (statfs(2)).
+pub fn is_filesystem(fd: BorrowedFd<'_>, magic: nix::sys::statfs::FsType) -> Result<bool> {
+    Ok(nix::sys::statfs::fstatfs(fd).of(Call::Fstatfs)?.filesystem_type() == magic)
+}
+
+/// The mount through which `fd` was opened is read-only.
+pub fn is_read_only(fd: BorrowedFd<'_>) -> Result<bool> {
+    let flags = nix::sys::statvfs::fstatvfs(fd).of(Call::Fstatfs)?.flags();
+    Ok(flags.contains(nix::sys::statvfs::FsFlags::ST_RDONLY))
 }

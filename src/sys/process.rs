@@ -57,18 +57,93 @@ pub fn die_with_parent() -> Result<()> {
     prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL.unsigned_abs().into())
 }
 
-/// Every signal has its default action and none is blocked, as a new program expects it.
-pub fn reset_signals() -> Result<()> {
-    // SAFETY: zero is a valid value of every field; SIG_DFL is zero.
-    let default: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
-    for signal in 1..=64 {
+/// A child with a copy of everything; its pid, or none in the child.
+pub fn fork() -> Result<Option<i32>> {
+    // SAFETY: this process has one thread, so no lock is left held in the child's memory. The
+    // system call is made plainly, since the C library's fork may allocate.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
+    let pid = Call::Fork.check(pid)?;
+    Ok(i32::try_from(pid).ok().filter(|pid| *pid > 0))
+}
+
+/// The kernel's own idea of struct sigaction: handler, flags, restorer, mask.
+const DEFAULT_ACTION: [u64; 4] = [libc::SIG_DFL as u64, 0, 0, 0];
+const SIGNALS: i32 = 64;
+const SET: usize = 8;
+
+/// Every signal has its default action.
+///
+/// The system call is made plainly: the C library keeps 32 and 33 from us, and the caller may
+/// have left them ignored.
+pub fn default_actions() -> Result<()> {
+    for signal in 1..=SIGNALS {
         if signal != libc::SIGKILL && signal != libc::SIGSTOP {
-            // The C library keeps 32 and 33 for itself; it refuses, and they are never ignored.
-            // SAFETY: `default` outlives the call.
-            _ = unsafe { libc::sigaction(signal, &raw const default, std::ptr::null_mut()) };
+            let (new, old) = (DEFAULT_ACTION.as_ptr(), std::ptr::null::<u64>());
+            // SAFETY: the new action outlives the call; no old one is asked for.
+            let returned = unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, old, SET) };
+            Call::Sigaction.check(returned)?;
         }
     }
+    Ok(())
+}
+
+/// Every signal has its default action and none is blocked, as a new program expects it.
+pub fn reset_signals() -> Result<()> {
+    default_actions()?;
     nix::sys::signal::SigSet::empty().thread_set_mask().of(Call::Sigprocmask)
+}
+
+/// Sets the umask.
+pub fn set_umask(mask: u32) {
+    // SAFETY: no pointers.
+    _ = unsafe { libc::umask(mask) };
+}
+
+/// Leaves namespaces for new ones (CLONE_NEW*).
+pub fn unshare(flags: i32) -> Result<()> {
+    // SAFETY: only namespaces are unshared, no memory or descriptors.
+    Call::Unshare.check(unsafe { libc::unshare(flags) }.into()).map(drop)
+}
+
+/// The kernel's number of a limit of setrlimit(2), by its name in small letters.
+#[must_use]
+pub fn resource(name: &str) -> Option<u32> {
+    let numbers = [
+        ("as", libc::RLIMIT_AS),
+        ("core", libc::RLIMIT_CORE),
+        ("cpu", libc::RLIMIT_CPU),
+        ("data", libc::RLIMIT_DATA),
+        ("fsize", libc::RLIMIT_FSIZE),
+        ("locks", libc::RLIMIT_LOCKS),
+        ("memlock", libc::RLIMIT_MEMLOCK),
+        ("msgqueue", libc::RLIMIT_MSGQUEUE),
+        ("nice", libc::RLIMIT_NICE),
+        ("nofile", libc::RLIMIT_NOFILE),
+        ("nproc", libc::RLIMIT_NPROC),
+        ("rss", libc::RLIMIT_RSS),
+        ("rtprio", libc::RLIMIT_RTPRIO),
+        ("rttime", libc::RLIMIT_RTTIME),
+        ("sigpending", libc::RLIMIT_SIGPENDING),
+        ("stack", libc::RLIMIT_STACK),
+    ];
+    numbers.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
+}
+
+/// Back to the ordinary scheduler.
+pub fn plain_scheduler() -> Result<()> {
+    // SAFETY: zero is a valid value of every field, and the priority that SCHED_OTHER wants.
+    let plain: libc::sched_param = unsafe { MaybeUninit::zeroed().assume_init() };
+    // SAFETY: `plain` outlives the call.
+    let returned = unsafe {
+        libc::syscall(libc::SYS_sched_setscheduler, 0, libc::SCHED_OTHER, &raw const plain)
+    };
+    Call::SchedSetscheduler.check(returned).map(drop)
+}
+
+/// Back to the personality of plain Linux.
+pub fn plain_personality() -> Result<()> {
+    // SAFETY: no pointers.
+    Call::Personality.check(unsafe { libc::personality(0) }.into()).map(drop)
 }
 
 /// setrlimit(2) by the kernel's number of the resource.
@@ -100,25 +175,21 @@ pub enum Status {
     Signal(i32),
 }
 
-/// Waits for any child; its pid and how it ended.
-pub fn wait_any() -> Result<(i32, Status)> {
+/// Reaps a child that has ended, without waiting; its pid and how it ended.
+#[must_use]
+pub fn reap_any() -> Option<(i32, Status)> {
     // SAFETY: zero is a valid value of every field.
     let mut info: libc::siginfo_t = unsafe { MaybeUninit::zeroed().assume_init() };
-    loop {
-        // SAFETY: `info` outlives the call.
-        let returned = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, libc::WEXITED) };
-        match Call::Waitid.check(returned.into()) {
-            Err(Fault { errno: Errno::EINTR, .. }) => {}
-            Err(fault) => return Err(fault),
-            Ok(_) => break,
-        }
-    }
-    // SAFETY: waitid has filled `info` in for a child.
+    let flags = libc::WEXITED | libc::WNOHANG;
+    // SAFETY: `info` outlives the call.
+    let returned = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, flags) };
+    Call::Waitid.check(returned.into()).ok()?;
+    // SAFETY: waitid has filled `info` in for a child, or left it zero.
     let pid = unsafe { info.si_pid() };
     // SAFETY: likewise.
     let status = unsafe { info.si_status() };
     let exited = info.si_code == libc::CLD_EXITED;
-    Ok((pid, if exited { Status::Exit(status) } else { Status::Signal(status) }))
+    (pid > 0).then_some((pid, if exited { Status::Exit(status) } else { Status::Signal(status) }))
 }
 
 /// A program with its arguments and environment, laid out as the kernel wants them.
@@ -158,14 +229,13 @@ impl Image {
     /// Becomes the first candidate that is there. It returns only if there is none, or if the
     /// one that is there can't be executed; a file without permission does not end the search,
     /// as in execvp(3).
+    ///
+    /// What is the program `own` by another name is not executed (CVE-2019-5736).
     #[must_use]
-    pub fn exec(&self) -> Fault {
+    pub fn exec(&self, own: Option<Program>) -> Fault {
         let mut denied = None;
         for program in &self.candidates {
-            let (argv, envp) = (self.argv.as_ptr(), self.envp.as_ptr());
-            // SAFETY: the arrays end in null, and point to strings that `self` holds.
-            let returned = unsafe { libc::execve(program.as_ptr(), argv, envp) };
-            let Err(fault) = Call::Execve.check(returned.into()) else { continue };
+            let fault = self.become_one(program, own);
             match fault.errno {
                 // A file that exists, but whose interpreter does not, ends the search.
                 Errno::ENOENT if exists(program) => return fault,
@@ -176,10 +246,104 @@ impl Image {
         }
         denied.unwrap_or(Call::Execve.fault(Errno::ENOENT))
     }
+
+    fn become_one(&self, program: &CStr, own: Option<Program>) -> Fault {
+        if own.is_some_and(|own| own.is_run_by(program, SCRIPTS)) {
+            return Call::Execve.fault(Errno::EACCES);
+        }
+        let (argv, envp) = (self.argv.as_ptr(), self.envp.as_ptr());
+        // SAFETY: the arrays end in null, and point to strings that `self` holds.
+        _ = unsafe { libc::execve(program.as_ptr(), argv, envp) };
+        Call::Execve.fault(Errno::last())
+    }
 }
 
 fn exists(path: &CStr) -> bool {
     // SAFETY: `path` is a C string that outlives the call.
     let returned = unsafe { libc::access(path.as_ptr(), libc::F_OK) };
     returned == 0
+}
+
+/// A program's file, by the mount through which it is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Program {
+    device: (u32, u32),
+    inode: u64,
+    mount: u64,
+}
+
+/// How many scripts the kernel lets be each other's interpreter.
+const SCRIPTS: u8 = 5;
+
+impl Program {
+    /// The one that this process runs.
+    #[must_use]
+    pub fn own() -> Option<Self> {
+        Self::at(c"/proc/self/exe").map(|(own, _)| own)
+    }
+
+    /// What is at `path`, and whether it is a regular file.
+    fn at(path: &CStr) -> Option<(Self, bool)> {
+        // SAFETY: zero is a valid value of every field.
+        let mut seen: libc::statx = unsafe { MaybeUninit::zeroed().assume_init() };
+        let what = libc::STATX_TYPE | libc::STATX_INO | libc::STATX_MNT_ID;
+        // SAFETY: `path` and `seen` outlive the call.
+        let returned =
+            unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, what, &raw mut seen) };
+        let device = (seen.stx_dev_major, seen.stx_dev_minor);
+        let regular = u32::from(seen.stx_mode) & libc::S_IFMT == libc::S_IFREG;
+        let found = Self { device, inode: seen.stx_ino, mount: seen.stx_mnt_id };
+        (returned == 0).then_some((found, regular))
+    }
+
+    /// Whether executing `path` would run this program, itself or as the interpreter of a
+    /// script. The same file seen through a mount of the sandbox's own is another matter.
+    fn is_run_by(self, path: &CStr, depth: u8) -> bool {
+        let Some((found, regular)) = Self::at(path) else { return false };
+        if found == self || !regular || depth == 0 {
+            return found == self;
+        }
+        let mut line = [0; 256];
+        let interpreter = read_start(path, &mut line).and_then(|()| interpreter(&mut line));
+        interpreter.is_some_and(|interpreter| self.is_run_by(interpreter, depth - 1))
+    }
+}
+
+/// Reads the first bytes of a regular file.
+fn read_start(path: &CStr, start: &mut [u8; 256]) -> Option<()> {
+    let flags = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
+    // SAFETY: `path` is a C string that outlives the call.
+    let fd = Call::Open.fd(unsafe { libc::open(path.as_ptr(), flags) }.into()).ok()?;
+    // The last byte stays zero.
+    let room = start.get_mut(..255)?;
+    nix::unistd::read(fd, room).ok().map(drop)
+}
+
+/// The path after `#!`, if there is one.
+fn interpreter(line: &mut [u8; 256]) -> Option<&CStr> {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let path = if line.starts_with(b"#!") { line.get_mut(2..) } else { None }?;
+    let start = path.iter().position(|byte| !blank(byte))?;
+    let path = path.get_mut(start..)?;
+    let end = path.iter().position(|byte| blank(byte) || matches!(byte, b'\n' | 0))?;
+    *path.get_mut(end)? = 0;
+    CStr::from_bytes_until_nul(path).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interpreter_of(text: &[u8]) -> Option<CString> {
+        let mut line = [0; 256];
+        line[..text.len()].copy_from_slice(text);
+        interpreter(&mut line).map(CStr::to_owned)
+    }
+
+    #[test]
+    fn the_interpreter_is_what_the_kernel_takes() {
+        assert_eq!(interpreter_of(b"#! \t/bin/sh -e\nrest").as_deref(), Some(c"/bin/sh"));
+        assert_eq!(interpreter_of(b"#!/proc/self/exe").as_deref(), Some(c"/proc/self/exe"));
+        assert_eq!(interpreter_of(b"\x7fELF"), None);
+    }
 }

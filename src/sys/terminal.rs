@@ -1,7 +1,10 @@
 //! Terminals and standard streams.
 
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
 
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::libc;
 
 use super::{Call, Result};
@@ -34,4 +37,21 @@ pub fn terminal_peer(master: BorrowedFd<'_>) -> Result<OwnedFd> {
     let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
     // SAFETY: no pointers.
     Call::Ioctl.fd(unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags) }.into())
+}
+
+/// One of the standard streams.
+#[must_use]
+pub fn stream(n: u8) -> BorrowedFd<'static> {
+    // SAFETY: 0, 1 and 2 stay open as long as the process: the standard library sees to it at
+    // the start, and nothing here closes them while they are in use.
+    unsafe { BorrowedFd::borrow_raw(RawFd::from(n.min(2))) }
+}
+
+/// The host's /dev/null, looked at: nothing else is taken for it.
+pub fn null() -> Result<OwnedFd> {
+    let null = super::open(Path::new("/dev/null"), OFlag::O_RDWR | OFlag::O_NOCTTY)?;
+    let seen = super::seen(null.as_fd())?;
+    let device = seen.st_mode & libc::S_IFMT == libc::S_IFCHR;
+    let is_null = device && seen.st_rdev == libc::makedev(1, 3);
+    if is_null { Ok(null) } else { Err(Call::Open.fault(Errno::ENODEV)) }
 }

@@ -1,0 +1,241 @@
+//! The new root file system, while init builds it.
+//!
+//! Nothing in it is trusted. Every mount is made as a descriptor that lies nowhere, and put on
+//! an inode that was looked up without leaving the root; names are not looked up twice. What is
+//! written is written into file systems made here, and into no directory of the host's.
+
+mod cover;
+mod place;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag};
+use nix::libc;
+use nix::sys::statfs::FsType;
+
+use super::text::Text;
+use crate::plan::{Bind, KernelMount, Layer, MountFlags, Root};
+use crate::sys::{self, Call, Fault, Result};
+
+const OPEN: MountFlags =
+    MountFlags { read_only: false, nosuid: false, nodev: false, noexec: false };
+const NO_PRIVILEGE: MountFlags = MountFlags { nosuid: true, nodev: true, ..OPEN };
+const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY);
+
+/// The magic number of devpts (linux/magic.h).
+const DEVPTS: FsType = FsType(0x1cd1);
+
+/// How many file systems of our own are known as such.
+const OURS: usize = 64;
+
+/// The places whose mounts are held by descriptor, so that what lies below them is reached
+/// through that very mount, whatever the root file system does to the names.
+const ANCHORED: [&str; 3] = ["/proc", "/dev", "/sys"];
+
+/// The new root and what it is made of.
+#[derive(Default)]
+pub(super) struct Tree {
+    root: Option<OwnedFd>,
+    /// The tmpfs out of sight that holds layers and files.
+    scratch: Option<OwnedFd>,
+    /// What lies at the places of [`ANCHORED`].
+    anchors: [Option<OwnedFd>; ANCHORED.len()],
+    /// The device numbers of file systems that were made here.
+    ours: Ours,
+    /// The empty directory that was last put over another.
+    empty: Option<OwnedFd>,
+}
+
+struct Ours([u64; OURS], usize);
+
+impl Default for Ours {
+    fn default() -> Self {
+        Self([0; OURS], 0)
+    }
+}
+
+impl Ours {
+    fn add(&mut self, mount: BorrowedFd<'_>) -> Result<()> {
+        let device = sys::seen(mount)?.st_dev;
+        if let Some(room) = self.0.get_mut(self.1) {
+            *room = device;
+            self.1 += 1;
+        }
+        Ok(())
+    }
+
+    fn has(&self, device: u64) -> bool {
+        self.0.get(..self.1).unwrap_or_default().contains(&device)
+    }
+}
+
+impl Tree {
+    fn at_root(&self) -> Result<BorrowedFd<'_>> {
+        self.root.as_ref().map(AsFd::as_fd).ok_or(Call::Openat2.fault(Errno::EBADF))
+    }
+
+    fn at_scratch(&self) -> Result<BorrowedFd<'_>> {
+        self.scratch.as_ref().map(AsFd::as_fd).ok_or(Call::Open.fault(Errno::EBADF))
+    }
+
+    /// Mounts the scratch tmpfs.
+    pub(super) fn scratch(&mut self, size: &str) -> Result<()> {
+        let options = [("size", Some(size)), ("mode", Some("700"))];
+        let mount = sys::filesystem("tmpfs", options.into_iter(), NO_PRIVILEGE)?;
+        sys::move_mount_over_root(mount.as_fd())?;
+        self.ours.add(mount.as_fd())?;
+        self.scratch = Some(mount);
+        Ok(())
+    }
+
+    /// Takes a new root. It lies over the old one, where no lookup sees it, until the pivot.
+    pub(super) fn root(&mut self, root: &Root) -> Result<()> {
+        let mount = match root {
+            Root::Tmpfs { size } => {
+                let options = [("size", Some(size.as_str())), ("mode", Some("755"))];
+                sys::filesystem("tmpfs", options.into_iter(), NO_PRIVILEGE)?
+            }
+            Root::Bind { path, read_only } => {
+                let tree = sys::open_tree(AT_FDCWD, path, true)?;
+                let flags = MountFlags { read_only: *read_only, ..NO_PRIVILEGE };
+                sys::set_mount(tree.as_fd(), flags, OPEN, true, true)?;
+                tree
+            }
+            Root::Overlay { lower, upper } => self.overlay(lower, upper)?,
+        };
+        sys::move_mount_over_root(mount.as_fd())?;
+        if !matches!(root, Root::Bind { .. }) {
+            self.ours.add(mount.as_fd())?;
+        }
+        self.root = Some(mount);
+        Ok(())
+    }
+
+    /// The layers are named by descriptor: then no character in a path is an option's, and
+    /// nobody inside reads in /proc/mounts where they lie.
+    fn overlay(&self, lower: &Path, upper: &Layer) -> Result<OwnedFd> {
+        let lower = sys::open(lower, DIRECTORY)?;
+        let opened;
+        let (dir, ours) = match upper {
+            Layer::Scratch => (self.at_scratch()?, true),
+            Layer::Dir(path) => {
+                opened = sys::open(path, DIRECTORY)?;
+                (opened.as_fd(), false)
+            }
+        };
+        let mode = if ours { sys::seen(lower.as_fd())?.st_mode & 0o7777 } else { 0o755 };
+        layer(dir, "upper", mode)?;
+        layer(dir, "work", 0o700)?;
+        let named = |fd: BorrowedFd<'_>, rest: &str| {
+            Text::of(format_args!("/proc/self/fd/{}{rest}", std::os::fd::AsRawFd::as_raw_fd(&fd)))
+        };
+        let lower = named(lower.as_fd(), "");
+        let (upper, work) = (named(dir, "/upper"), named(dir, "/work"));
+        let options = [
+            ("lowerdir", Some(lower.as_str())),
+            ("upperdir", Some(upper.as_str())),
+            ("workdir", Some(work.as_str())),
+            ("userxattr", None),
+        ];
+        sys::filesystem("overlay", options.into_iter(), NO_PRIVILEGE)
+    }
+
+    /// Shows something of the host.
+    pub(super) fn bind(&mut self, bind: &Bind) -> Result<()> {
+        let tree = match sys::open_tree(AT_FDCWD, &bind.source, bind.recursive) {
+            Err(Fault { errno: Errno::ENOENT | Errno::ENOTDIR, .. }) if bind.optional => {
+                return Ok(());
+            }
+            tree => tree?,
+        };
+        let directory = is_directory(tree.as_fd())?;
+        let place = self.place(&bind.target, bind.make_target, directory)?;
+        sys::set_mount(tree.as_fd(), bind.flags, OPEN, true, bind.recursive)?;
+        sys::move_mount(tree.as_fd(), place.as_fd())?;
+        self.anchor(&bind.target, tree);
+        Ok(())
+    }
+
+    /// Mounts a kernel file system.
+    pub(super) fn mount(&mut self, mount: &KernelMount) -> Result<()> {
+        let place = self.place(&mount.target, mount.make_target, true)?;
+        let options = mount.options.iter().map(|(key, value)| (key.as_str(), value.as_deref()));
+        let made = sys::filesystem(mount.fstype, options, mount.flags)?;
+        sys::move_mount(made.as_fd(), place.as_fd())?;
+        if mount.fstype == "tmpfs" {
+            self.ours.add(made.as_fd())?;
+        }
+        self.anchor(&mount.target, made);
+        Ok(())
+    }
+
+    fn anchor(&mut self, target: &str, mount: OwnedFd) {
+        let place = ANCHORED.iter().position(|place| *place == target);
+        if let Some(anchor) = place.and_then(|place| self.anchors.get_mut(place)) {
+            *anchor = Some(mount);
+        }
+    }
+
+    /// Shows a file with this content. Step `n` names it in the scratch tmpfs.
+    pub(super) fn file(
+        &mut self,
+        n: u16,
+        target: &str,
+        content: &str,
+        mode: u32,
+        make: bool,
+    ) -> Result<()> {
+        let name = Text::of(format_args!("file{n}"));
+        write_new(self.at_scratch()?, name.path(), content, mode)?;
+        let file = sys::open_tree(self.at_scratch()?, name.path(), false)?;
+        let place = self.place(target, make, false)?;
+        sys::move_mount(file.as_fd(), place.as_fd())
+    }
+
+    /// Opens the master of a new terminal of the sandbox's own.
+    pub(super) fn open_ptmx(&self) -> Result<OwnedFd> {
+        let (base, path) = self.base("/dev/pts/ptmx")?;
+        let seen = sys::resolve_plain(base, Path::new(path), OFlag::O_PATH)?;
+        if !sys::is_filesystem(seen.as_fd(), DEVPTS)? {
+            return Err(Call::CheckMount.fault(Errno::ENODEV));
+        }
+        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+        sys::resolve_plain(base, Path::new(path), flags)
+    }
+
+    /// Makes the root mount read-only.
+    pub(super) fn read_only_root(&self) -> Result<()> {
+        let flags = MountFlags { read_only: true, ..NO_PRIVILEGE };
+        sys::set_mount(self.at_root()?, flags, OPEN, false, false)
+    }
+
+    /// Changes to the new root and lets go of the old, and of all that is not needed any more.
+    pub(super) fn pivot(&mut self) -> Result<()> {
+        sys::pivot_root(self.at_root()?)?;
+        *self = Self::default();
+        Ok(())
+    }
+}
+
+/// A directory of an overlay's; it may be there from an earlier run.
+fn layer(dir: BorrowedFd<'_>, name: &str, mode: u32) -> Result<()> {
+    match sys::mkdirat(dir, Path::new(name), mode) {
+        Err(Fault { errno: Errno::EEXIST, .. }) => Ok(()),
+        Err(fault) => Err(fault),
+        Ok(()) => sys::chmod(dir, Path::new(name), mode),
+    }
+}
+
+fn is_directory(fd: BorrowedFd<'_>) -> Result<bool> {
+    Ok(sys::seen(fd)?.st_mode & libc::S_IFMT == libc::S_IFDIR)
+}
+
+/// Writes a file that was not there.
+fn write_new(dir: BorrowedFd<'_>, name: &Path, content: &str, mode: u32) -> Result<()> {
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
+    let file = sys::openat(dir, name, flags, 0o600)?;
+    sys::write_all(file.as_fd(), content.as_bytes())?;
+    sys::chmod(dir, name, mode)
+}

@@ -1,0 +1,125 @@
+//! Places in the new root: found without leaving it, and made only in what is ours.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+
+use super::{ANCHORED, DIRECTORY, Tree, write_new};
+use crate::sys::{self, Call, Fault, Result};
+
+const USUAL: u32 = 0o755;
+
+impl Tree {
+    /// The place of a mount: a directory, or a file for a file. A missing one is made with
+    /// `make`.
+    pub(super) fn place(&self, target: &str, make: bool, directory: bool) -> Result<OwnedFd> {
+        match self.look(target, directory) {
+            Err(Fault { errno: Errno::ENOENT, .. }) if make => self.make(target, directory),
+            found => found,
+        }
+    }
+
+    /// Looks a path up. The places of kernel file systems may be no links: through one, all that
+    /// is hidden or closed below them later would be so at another place.
+    pub(super) fn look(&self, target: &str, directory: bool) -> Result<OwnedFd> {
+        let flags = if directory { DIRECTORY } else { OFlag::O_PATH };
+        let (base, path) = self.base(target)?;
+        if ANCHORED.contains(&target) {
+            sys::resolve_plain(base, Path::new(path), flags)
+        } else {
+            sys::resolve(base, Path::new(path), flags, 0)
+        }
+    }
+
+    /// The mount that a path is looked up in, and the path in it.
+    pub(super) fn base<'t>(&self, target: &'t str) -> Result<(BorrowedFd<'_>, &'t str)> {
+        for (place, anchor) in ANCHORED.iter().zip(&self.anchors) {
+            let below = target.strip_prefix(place).filter(|below| below.starts_with('/'));
+            if let (Some(anchor), Some(below)) = (anchor, below) {
+                return Ok((anchor.as_fd(), below));
+            }
+        }
+        Ok((self.at_root()?, target))
+    }
+
+    fn make(&self, target: &str, directory: bool) -> Result<OwnedFd> {
+        let (dir, name) = self.parent(target)?;
+        if directory {
+            sys::mkdirat(dir.as_fd(), name, USUAL)?;
+        } else {
+            write_new(dir.as_fd(), name, "", 0o644)?;
+        }
+        sys::openat(dir.as_fd(), name, OFlag::O_PATH | OFlag::O_NOFOLLOW, 0)
+    }
+
+    /// Makes a directory. One that is there already is good.
+    pub(in crate::execute) fn mkdir(&self, target: &str, mode: u32) -> Result<()> {
+        let (dir, name) = self.parent(target)?;
+        match sys::mkdirat(dir.as_fd(), name, mode) {
+            Err(Fault { errno: Errno::EEXIST, .. }) => self.look(target, true).map(drop),
+            Err(fault) => Err(fault),
+            Ok(()) if mode & !USUAL == 0 => Ok(()),
+            Ok(()) => sys::chmod(dir.as_fd(), name, mode),
+        }
+    }
+
+    /// Makes a symbolic link.
+    pub(in crate::execute) fn symlink(&self, target: &str, to: &str) -> Result<()> {
+        let (dir, name) = self.parent(target)?;
+        sys::symlinkat(to, dir.as_fd(), name)
+    }
+
+    /// Writes a file.
+    pub(in crate::execute) fn write_file(
+        &self,
+        target: &str,
+        content: &str,
+        mode: u32,
+    ) -> Result<()> {
+        let (dir, name) = self.parent(target)?;
+        write_new(dir.as_fd(), name, content, mode)
+    }
+
+    /// The directory that a path lies in, made if it is missing, and the last name in the path.
+    fn parent<'t>(&self, target: &'t str) -> Result<(OwnedFd, &'t Path)> {
+        let (base, path) = self.base(target)?;
+        let (parents, name) = path.trim_end_matches('/').rsplit_once('/').unwrap_or(("", path));
+        let dir = match open(base, parents) {
+            Err(Fault { errno: Errno::ENOENT, .. }) => self.make_all(base, parents)?,
+            found => found?,
+        };
+        self.is_ours(dir.as_fd())?;
+        Ok((dir, Path::new(name)))
+    }
+
+    fn make_all(&self, base: BorrowedFd<'_>, path: &str) -> Result<OwnedFd> {
+        let mut dir = open(base, "")?;
+        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+        for end in ends.skip_while(|end| *end == 0) {
+            let part = path.get(..end).unwrap_or(path);
+            dir = match open(base, part) {
+                Err(Fault { errno: Errno::ENOENT, .. }) => {
+                    self.is_ours(dir.as_fd())?;
+                    let name = part.rsplit('/').next().unwrap_or(part);
+                    sys::mkdirat(dir.as_fd(), Path::new(name), USUAL)?;
+                    open(base, part)?
+                }
+                found => found?,
+            };
+        }
+        Ok(dir)
+    }
+
+    /// Nothing is made in a directory of the host's: there, what is missing stays missing.
+    fn is_ours(&self, dir: BorrowedFd<'_>) -> Result<()> {
+        let ours = self.ours.has(sys::seen(dir)?.st_dev);
+        if ours { Ok(()) } else { Err(Call::Openat2.fault(Errno::ENOENT)) }
+    }
+}
+
+fn open(base: BorrowedFd<'_>, path: &str) -> Result<OwnedFd> {
+    let path = if path.is_empty() { "/" } else { path };
+    sys::resolve(base, Path::new(path), DIRECTORY, 0)
+}

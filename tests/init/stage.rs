@@ -1,0 +1,180 @@
+//! Clones init under a plan, and tells what came of it.
+
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
+use sixdocker::execute::init::{self, Namespaces, Ready};
+use sixdocker::execute::line::{self, Message};
+use sixdocker::plan::{Namespace, Plan};
+use sixdocker::sys::{self, Fault, Image, Twin};
+
+/// What came of a plan.
+#[derive(Debug)]
+pub struct Run {
+    pub messages: Vec<Message>,
+    pub status: WaitStatus,
+    pub output: String,
+}
+
+impl Run {
+    /// The code that init, or the command in its place, ended with.
+    pub fn code(&self) -> i32 {
+        match self.status {
+            WaitStatus::Exited(_, code) => code,
+            other => panic!("{other:?}: {self:?}"),
+        }
+    }
+
+    /// The fault that it told, and the step.
+    pub fn fault(&self) -> (u16, Fault) {
+        let fault = self.messages.iter().find_map(|message| match message {
+            Message::Fault { n, fault } => Some((*n, *fault)),
+            _ => None,
+        });
+        fault.unwrap_or_else(|| panic!("no fault: {self:?}"))
+    }
+
+    pub fn good(self) -> String {
+        assert_eq!(self.code(), 0, "{self:?}");
+        assert!(!self.messages.iter().any(|m| matches!(m, Message::Fault { .. })), "{self:?}");
+        self.output
+    }
+}
+
+/// How a run is staged.
+pub struct Stage {
+    pub stdin: Option<OwnedFd>,
+    /// Allocating is the end of init.
+    pub strict: bool,
+    /// Init is let go.
+    pub go: bool,
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self { stdin: None, strict: true, go: true }
+    }
+}
+
+pub fn run(plan: &Plan) -> Run {
+    Stage::default().run(plan)
+}
+
+/// Runs a plan that is meant to fail; after a fault init may allocate.
+pub fn run_to_fault(plan: &Plan) -> Run {
+    Stage { strict: false, ..Stage::default() }.run(plan)
+}
+
+impl Stage {
+    pub fn run(self, plan: &Plan) -> Run {
+        let (ours, theirs) = sys::line().unwrap();
+        let (wait, go) = pipe();
+        let (mut output, write) = pipe();
+        let exec = &plan.exec.action;
+        let image = Image::new(&exec.candidates, &exec.argv, &exec.environment).unwrap();
+        let streams = [self.stdin, Some(write), None];
+        let (counted, outside) = ([None, None], Namespaces::own());
+        let ready = Ready { image, streams, counted, outside, window: None };
+        let flags = plan.clone.action.namespaces.iter().fold(0, |all, kind| all | flag(*kind));
+        match sys::clone(flags, None).unwrap() {
+            Twin::Child => {
+                super::FORBIDDEN.store(self.strict, Ordering::Relaxed);
+                init::build(plan, &ready, theirs.as_fd(), wait)
+            }
+            Twin::Parent(pid, _) => {
+                drop((theirs, wait, ready));
+                if self.go {
+                    sys::write_all(go.as_fd(), b"g").unwrap();
+                }
+                drop(go);
+                finish(pid, &ours, &mut output)
+            }
+        }
+    }
+}
+
+fn finish(pid: i32, ours: &OwnedFd, output: &mut OwnedFd) -> Run {
+    let mut messages = Vec::new();
+    while let Some(message) = line::receive(ours).unwrap() {
+        messages.push(message);
+    }
+    let mut text = String::new();
+    std::fs::File::from(output.try_clone().unwrap()).read_to_string(&mut text).unwrap();
+    let status = waitpid(Pid::from_raw(pid), None).unwrap();
+    Run { messages, status, output: text }
+}
+
+fn pipe() -> (OwnedFd, OwnedFd) {
+    nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap()
+}
+
+fn flag(kind: Namespace) -> u64 {
+    use nix::libc;
+    let flag = match kind {
+        Namespace::User => libc::CLONE_NEWUSER,
+        Namespace::Mount => libc::CLONE_NEWNS,
+        Namespace::Pid => libc::CLONE_NEWPID,
+        Namespace::Network => libc::CLONE_NEWNET,
+        Namespace::Uts => libc::CLONE_NEWUTS,
+        Namespace::Ipc => libc::CLONE_NEWIPC,
+        Namespace::Cgroup => libc::CLONE_NEWCGROUP,
+        Namespace::Time => libc::CLONE_NEWTIME,
+    };
+    u64::from(flag.unsigned_abs())
+}
+
+/// A directory that is gone at the end of the test.
+pub struct Directory(pub PathBuf);
+
+impl Directory {
+    pub fn new(name: &str) -> Self {
+        let path =
+            std::env::temp_dir().join(format!("sixdocker-init-{name}-{}", std::process::id()));
+        _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// A root file system of busybox and empty directories.
+    pub fn busybox(name: &str) -> Self {
+        let root = Self::new(name);
+        for dir in ["bin", "dev", "etc", "proc", "sys", "tmp"] {
+            std::fs::create_dir(root.path(dir)).unwrap();
+        }
+        let busybox =
+            ["/bin/busybox", "/usr/bin/busybox"].iter().find(|path| Path::new(path).exists());
+        std::fs::copy(busybox.expect("busybox-static is installed"), root.path("bin/busybox"))
+            .unwrap();
+        std::os::unix::fs::symlink("busybox", root.path("bin/sh")).unwrap();
+        root
+    }
+
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.0.join(below)
+    }
+
+    /// Every name below it, with what it is.
+    pub fn listing(&self) -> String {
+        let output = std::process::Command::new("find")
+            .arg(&self.0)
+            .args(["-printf", "%P %y %m %s %l %T@\n"])
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The version of the kernel's Landlock, if it has it.
+pub fn landlock() -> Option<u8> {
+    Some(sys::landlock_version()).filter(|version| *version > 0)
+}
