@@ -214,12 +214,10 @@ fn flag(kind: Namespace) -> u64 {
 
 /// Whether a fault says that the command is not there, or can't be executed.
 fn ending(plan: &Plan, failure: Failure) -> Ending {
-    use nix::errno::Errno;
-    match (failure.n == plan.exec.n, failure.fault.call, failure.fault.errno) {
-        (true, Call::Execve, Errno::ENOENT) if failure.evidence.is_none() => {
-            Ending::NotFound(failure)
-        }
-        (true, Call::Execve, _) => Ending::NotExecutable(failure),
-        _ => Ending::Setup(failure),
+    let executing = failure.n == plan.exec.n && failure.fault.call == Call::Execve;
+    match executing {
+        true if crate::cause::is_missing(&failure) => Ending::NotFound(failure),
+        true => Ending::NotExecutable(failure),
+        false => Ending::Setup(failure),
     }
 }
