@@ -215,9 +215,11 @@ fn flag(kind: Namespace) -> u64 {
 /// Whether a fault says that the command is not there, or can't be executed.
 fn ending(plan: &Plan, failure: Failure) -> Ending {
     let executing = failure.n == plan.exec.n && failure.fault.call == Call::Execve;
-    match executing {
-        true if crate::cause::is_missing(&failure) => Ending::NotFound(failure),
-        true => Ending::NotExecutable(failure),
-        false => Ending::Setup(failure),
+    if !executing {
+        Ending::Setup(failure)
+    } else if crate::cause::is_missing(&failure) {
+        Ending::NotFound(failure)
+    } else {
+        Ending::NotExecutable(failure)
     }
 }

@@ -52,7 +52,8 @@ struct Watch<'p> {
 struct Heard {
     failure: Option<Failure>,
     ended: Option<Status>,
-    times: Vec<u32>,
+    /// Of its steps; told when all is built, before the command.
+    times: Option<Vec<u32>>,
     /// When the command began to run, since the runner's start.
     running: Option<Duration>,
 }
@@ -211,7 +212,7 @@ impl<'p> Watch<'p> {
                 }
             },
             Message::Times(times) => {
-                self.heard.times = times;
+                self.heard.times = Some(times);
                 // With an init that stays, the line does not end when the command runs.
                 if self.plan.spawn.is_some() {
                     self.runs();
@@ -221,7 +222,8 @@ impl<'p> Watch<'p> {
     }
 
     fn runs(&mut self) {
-        if self.heard.failure.is_none() && self.heard.running.is_none() {
+        let heard = &self.heard;
+        if heard.times.is_some() && heard.failure.is_none() && heard.running.is_none() {
             self.heard.running = Some(self.begun.elapsed());
         }
     }
@@ -430,6 +432,6 @@ impl<'p> Watch<'p> {
         let spawn = self.plan.spawn.iter().map(|step| step.n);
         let command = self.plan.command.iter().map(|step| step.n);
         let numbers = init.chain(spawn).chain(command);
-        numbers.zip(&self.heard.times).map(|(n, micros)| Time { n, micros: *micros }).collect()
+        numbers.zip(self.heard.times.iter().flatten()).map(|(n, micros)| Time { n, micros: *micros }).collect()
     }
 }
