@@ -79,7 +79,7 @@ impl Terminal {
 
     /// Nobody is left inside: what is in the sandbox's terminal is all that will come.
     pub(super) fn left(&mut self) {
-        self.peer = None;
+        drop(self.peer.take());
         self.input.give_up();
     }
 }

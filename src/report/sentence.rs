@@ -31,8 +31,11 @@ fn why(plan: &Plan, outcome: &Outcome) -> Option<String> {
             format!("was killed by its output limit{limit}")
         }
         Ending::Cancelled(number) => cancelled(outcome, *number),
-        Ending::Ok | Ending::Exit(_) => return None,
-        Ending::Setup(_) | Ending::NotFound(_) | Ending::NotExecutable(_) => return None,
+        Ending::Ok
+        | Ending::Exit(_)
+        | Ending::Setup(_)
+        | Ending::NotFound(_)
+        | Ending::NotExecutable(_) => return None,
     })
 }
 
