@@ -23,13 +23,15 @@ pub mod line;
 mod mounts;
 mod prepare;
 mod relay;
+mod stop;
 mod supervise;
 mod terminal;
 mod text;
 mod undo;
 
-use prepare::Prepared;
 use child::Child;
+use init::Namespaces;
+use prepare::Prepared;
 use undo::Undo;
 
 /// Runs the plan to its end. `begun` is when the runner was started.
@@ -98,13 +100,15 @@ struct Ties {
 
 impl Run<'_> {
     fn start(&mut self) -> Result<Started, Failure> {
-        let Self { plan, undo, times, .. } = self;
-        let prepared = prepare::all(plan, undo, times)?;
+        let plan = self.plan;
+        // Before a step takes this process into another one.
+        let outside = Namespaces::own();
+        let prepared = prepare::all(plan, &mut self.undo, &mut self.times)?;
         let exec = &plan.exec.action;
         let image = Image::new(&exec.candidates, &exec.argv, &exec.environment);
         let image = image.map_err(failure(plan.exec.n))?;
         let clone = failure(plan.clone.n);
-        let (ready, counted) = streams(plan, prepared, image).map_err(&clone)?;
+        let (ready, counted) = streams(plan, prepared, image, outside).map_err(&clone)?;
         let ties = Ties::new().map_err(&clone)?;
         if !plan.clone.action.namespaces.contains(&Namespace::Pid) {
             sys::supervise::adopt_orphans().map_err(&clone)?;
@@ -169,6 +173,7 @@ fn streams(
     plan: &Plan,
     prepared: Prepared,
     image: Image,
+    outside: Namespaces,
 ) -> sys::Result<(init::Ready, Vec<(OwnedFd, Target)>)> {
     let [stdin, mut stdout, mut stderr] = prepared.streams;
     let (mut counted, mut ours) = ([None, None], Vec::new());
@@ -181,8 +186,8 @@ fn streams(
         }
     }
     let window = plan.supervise.terminal.then(Window::callers).flatten();
-    let outside = init::Namespaces::own();
-    Ok((init::Ready { image, streams: [stdin, stdout, stderr], counted, window, outside }, ours))
+    let streams = [stdin, stdout, stderr];
+    Ok((init::Ready { image, streams, counted, outside, window }, ours))
 }
 
 fn is_counted(plan: &Plan, stream: u8) -> bool {
@@ -209,12 +214,12 @@ fn flag(kind: Namespace) -> u64 {
 
 /// Whether a fault says that the command is not there, or can't be executed.
 fn ending(plan: &Plan, failure: Failure) -> Ending {
-    use nix::errno::Errno;
-    match (failure.n == plan.exec.n, failure.fault.call, failure.fault.errno) {
-        (true, Call::Execve, Errno::ENOENT) if failure.evidence.is_none() => {
-            Ending::NotFound(failure)
-        }
-        (true, Call::Execve, _) => Ending::NotExecutable(failure),
-        _ => Ending::Setup(failure),
+    let executing = failure.n == plan.exec.n && failure.fault.call == Call::Execve;
+    if !executing {
+        Ending::Setup(failure)
+    } else if crate::cause::is_missing(&failure) {
+        Ending::NotFound(failure)
+    } else {
+        Ending::NotExecutable(failure)
     }
 }

@@ -208,6 +208,11 @@ pub fn line() -> Result<(OwnedFd, OwnedFd)> {
         .of(Call::Socketpair)
 }
 
+/// A pipe that closes on exec: the end to read, and the end to write.
+pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    nix::unistd::pipe2(OFlag::O_CLOEXEC).of(Call::Pipe)
+}
+
 /// Sends `byte` and a copy of `fd` along a line, without allocating.
 pub fn send_descriptor(line: BorrowedFd<'_>, byte: u8, fd: BorrowedFd<'_>) -> Result<()> {
     let mut part =

@@ -57,8 +57,8 @@ pub(super) fn sweep(parent: &Path) {
 fn is_orphan(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let pid = name.strip_prefix("sixdocker-").and_then(|rest| rest.rsplit_once('-'));
-    let Some(pid) = pid.and_then(|(_, pid)| pid.parse().ok()) else { return false };
-    let dead = kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH);
+    let Some(pid) = pid.and_then(|(_, pid)| pid.parse::<i32>().ok()) else { return false };
+    let dead = kill(Pid::from_raw(pid), None::<Signal>) == Err(Errno::ESRCH);
     dead && sys::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)
         .is_ok_and(|dir| sys::supervise::lock(dir.as_fd()))
 }
@@ -75,7 +75,7 @@ fn kill_members(path: &Path) {
     }
     let members = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
     // Zero is a process of a PID namespace that we don't see.
-    for pid in members.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0) {
+    for pid in members.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0) {
         _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
     }
 }
@@ -150,8 +150,8 @@ fn cpu_v2(group: &Group, known: &mut Figures) {
 /// A number in whichever of the run's groups has this file: on some hosts `cpu` and `cpuacct`
 /// are hierarchies of their own.
 fn find(accounts: &Accounts, file: &str) -> Option<u64> {
-    let groups = accounts.cpu.iter().chain(&accounts.groups);
-    groups.into_iter().find_map(|group| number(group, file))
+    let mut groups = accounts.cpu.iter().chain(&accounts.groups);
+    groups.find_map(|group| number(group, file))
 }
 
 fn read(group: &Group, file: &str) -> Option<String> {

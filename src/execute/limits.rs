@@ -1,6 +1,7 @@
 //! What the runner itself holds a sandbox to: time, processor time, and memory where the
 //! kernel kills one process but the manifest wants the end of all.
 
+use std::num::NonZero;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -91,7 +92,7 @@ impl<'p> Limits<'p> {
         let used = cgroup::cpu_used(&self.watch.accounts).unwrap_or_default();
         let left = limit.saturating_sub(used);
         // With all processors busy, this is how long it lasts.
-        let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         let last = left / u32::try_from(processors).unwrap_or(1);
         self.cpu = Some(now + last.clamp(Duration::from_millis(5), Duration::from_secs(1)));
         left.is_zero()

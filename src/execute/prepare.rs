@@ -5,15 +5,15 @@ use std::path::Path;
 use std::time::Instant;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::sys::stat::{SFlag, fstat};
+use nix::fcntl::{AT_FDCWD, OFlag};
+use nix::libc;
 
 use super::undo::{Made, Undo};
 use super::{cgroup, failure, time};
 use crate::plan::{Plan, Prepare};
 use crate::report::{Failure, Time};
-use crate::sys::supervise::{duplicate, enter_network, lock, set_nonblocking};
-use crate::sys::{self, Call, Fault, Named, Result};
+use crate::sys::supervise::{enter_network, lock, set_nonblocking};
+use crate::sys::{self, Call, Fault, Result};
 
 /// What was opened.
 #[derive(Debug, Default)]
@@ -72,7 +72,14 @@ fn perform(action: &Prepare, prepared: &mut Prepared, undo: &mut Undo) -> Result
 /// it is made again.
 fn make_cgroup(path: &Path, undo: &mut Undo) -> Result<()> {
     for _ in 0..8 {
-        sys::mkdirat(nix::fcntl::AT_FDCWD, path, 0o755)?;
+        match sys::mkdirat(AT_FDCWD, path, 0o755) {
+            // Left by one that had our pid: it is empty, or this is no end of trying.
+            Err(Fault { errno: Errno::EEXIST, .. }) => {
+                _ = sys::rmdir(path);
+                continue;
+            }
+            made => made?,
+        }
         let dir = sys::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY);
         if let Ok(dir) = dir
             && lock(dir.as_fd())
@@ -110,12 +117,10 @@ fn open_stream(stream: u8, path: &Path) -> Result<OwnedFd> {
 
 fn open_special(path: &Path, flags: OFlag) -> Result<OwnedFd> {
     let flags = flags | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let file = sys::openat(nix::fcntl::AT_FDCWD, path, flags, 0o666)?;
-    let kind = SFlag::from_bits_truncate(fstat(&file).of(Call::Open)?.st_mode);
-    if kind & SFlag::S_IFMT == SFlag::S_IFDIR {
+    let file = sys::openat(AT_FDCWD, path, flags, 0o666)?;
+    if sys::seen(file.as_fd())?.st_mode & libc::S_IFMT == libc::S_IFDIR {
         return Err(Fault { call: Call::Open, errno: Errno::EISDIR });
     }
     set_nonblocking(file.as_fd(), false)?;
-    // Above the standard streams, whatever the caller had closed.
-    duplicate(file.as_fd())
+    Ok(file)
 }

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::libc;
 use nix::poll::PollFlags;
 use nix::sys::socket::{MsgFlags, send};
-use nix::sys::stat::{SFlag, fstat};
 
-use crate::sys::{self, supervise::standard};
+use crate::sys::{self, supervise::duplicate};
 
 /// How much is carried at a time.
 const ROOM: usize = 64 * 1024;
@@ -31,16 +31,14 @@ pub(super) enum Sink {
 impl Sink {
     /// The caller's stream, which others read and write as well: it must not be changed.
     pub(super) fn standard(stream: u8) -> sys::Result<Self> {
-        Ok(Self::of(sys::supervise::duplicate(standard(stream))?))
+        duplicate(sys::stream(stream)).map(Self::of)
     }
 
     pub(super) fn of(fd: OwnedFd) -> Self {
-        let kind = fstat(&fd).map_or(SFlag::empty(), |stat| {
-            SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
-        });
-        match kind {
-            SFlag::S_IFSOCK => Self::Socket(fd),
-            SFlag::S_IFIFO | SFlag::S_IFCHR => {
+        let seen = sys::seen(fd.as_fd());
+        match seen.map_or(0, |seen| seen.st_mode & libc::S_IFMT) {
+            libc::S_IFSOCK => Self::Socket(fd),
+            libc::S_IFIFO | libc::S_IFCHR => {
                 let again = PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()));
                 let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
                 sys::open(&again, flags).map_or(Self::Shared(fd), Self::Own)
@@ -113,7 +111,7 @@ impl Relay {
 
     /// All is read and written.
     pub(super) fn is_done(&self) -> bool {
-        self.from.is_none() && self.pending.is_empty()
+        self.from.is_none() && (self.pending.is_empty() || self.to.is_none())
     }
 
     /// The last byte that was read.

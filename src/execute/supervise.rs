@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 use super::limits::{Limits, Reached};
 use super::line::{self, Message};
 use super::relay::{Relay, Sink, Turn};
+use super::stop::{Reason, Stop};
 use super::terminal::Terminal;
 use super::{Started, Target, cgroup, child::Child, ending};
 use crate::plan::{Namespace, Plan};
@@ -51,29 +52,10 @@ struct Watch<'p> {
 struct Heard {
     failure: Option<Failure>,
     ended: Option<Status>,
-    times: Vec<u32>,
+    /// Of its steps; told when all is built, before the command.
+    times: Option<Vec<u32>>,
     /// When the command began to run, since the runner's start.
     running: Option<Duration>,
-}
-
-/// Why a run is being ended, and how far that is.
-struct Stop {
-    reason: Reason,
-    /// When patience ends.
-    kill: Option<Instant>,
-    /// All were killed.
-    killed: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reason {
-    Limit(Reached),
-    Output,
-    Asked(Came),
-    /// Nobody takes its output any more.
-    Unread,
-    /// The caller's terminal is gone.
-    HungUp,
 }
 
 /// What a descriptor of the loop belongs to.
@@ -230,7 +212,7 @@ impl<'p> Watch<'p> {
                 }
             },
             Message::Times(times) => {
-                self.heard.times = times;
+                self.heard.times = Some(times);
                 // With an init that stays, the line does not end when the command runs.
                 if self.plan.spawn.is_some() {
                     self.runs();
@@ -240,7 +222,8 @@ impl<'p> Watch<'p> {
     }
 
     fn runs(&mut self) {
-        if self.heard.failure.is_none() && self.heard.running.is_none() {
+        let heard = &self.heard;
+        if heard.times.is_some() && heard.failure.is_none() && heard.running.is_none() {
             self.heard.running = Some(self.begun.elapsed());
         }
     }
@@ -449,43 +432,6 @@ impl<'p> Watch<'p> {
         let spawn = self.plan.spawn.iter().map(|step| step.n);
         let command = self.plan.command.iter().map(|step| step.n);
         let numbers = init.chain(spawn).chain(command);
-        numbers.zip(&self.heard.times).map(|(n, micros)| Time { n, micros: *micros }).collect()
-    }
-}
-
-impl Stop {
-    fn asked(&self) -> Option<Came> {
-        match self.reason {
-            Reason::Asked(came) => Some(came),
-            _ => None,
-        }
-    }
-}
-
-impl Reason {
-    /// The command gets the time to end by itself.
-    fn is_gentle(self) -> bool {
-        !matches!(self, Self::Output | Self::Limit(Reached::CpuTime | Reached::Memory))
-    }
-
-    /// What it would get in its own way: the signal that came, a hang-up.
-    fn signal(self) -> Option<i32> {
-        match self {
-            Self::Asked(came) => Some(came.signal as i32),
-            Self::Unread | Self::HungUp => Some(Signal::SIGHUP as i32),
-            Self::Limit(_) | Self::Output => None,
-        }
-    }
-
-    fn ending(self) -> Ending {
-        match self {
-            Self::Limit(Reached::Timeout) => Ending::Timeout,
-            Self::Limit(Reached::CpuTime) => Ending::CpuTime,
-            Self::Limit(Reached::Memory) => Ending::Memory,
-            Self::Output => Ending::Output,
-            Self::Asked(came) => Ending::Cancelled(came.signal as i32),
-            Self::Unread => Ending::Cancelled(Signal::SIGPIPE as i32),
-            Self::HungUp => Ending::Cancelled(Signal::SIGHUP as i32),
-        }
+        numbers.zip(self.heard.times.iter().flatten()).map(|(n, micros)| Time { n, micros: *micros }).collect()
     }
 }

@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, raise};
 use nix::unistd::isatty;
 
 use super::relay::{Relay, Sink};
-use crate::sys::supervise::{Raw, Window, duplicate, set_nonblocking, standard};
+use crate::sys::supervise::{Raw, Window, duplicate, set_nonblocking};
 use crate::sys::{self, Result};
 
 /// What ends input at the beginning of a line: ^D.
@@ -31,11 +31,11 @@ impl Terminal {
     pub(super) fn new(master: OwnedFd) -> Result<Self> {
         set_nonblocking(master.as_fd(), true)?;
         let again = || duplicate(master.as_fd());
-        let input = Relay::new(duplicate(standard(0))?, Sink::own(again()?));
+        let input = Relay::new(duplicate(sys::stream(0))?, Sink::own(again()?));
         let output = Relay::new(again()?, Sink::standard(1)?);
-        let terminals = [0, 1].map(|stream| isatty(standard(stream)).unwrap_or(false));
+        let terminals = [0, 1].map(|stream| isatty(sys::stream(stream)).unwrap_or(false));
         let [input_is_one, output_is_one] = terminals;
-        let raw = input_is_one.then(|| Raw::enter(standard(0), output_is_one)).transpose()?;
+        let raw = input_is_one.then(|| Raw::enter(sys::stream(0), output_is_one)).transpose()?;
         let peer = sys::terminal_peer(master.as_fd()).ok();
         let terminal = Self { master, peer, raw, input, output };
         terminal.resize();
@@ -79,7 +79,7 @@ impl Terminal {
 
     /// Nobody is left inside: what is in the sandbox's terminal is all that will come.
     pub(super) fn left(&mut self) {
-        self.peer = None;
+        drop(self.peer.take());
         self.input.give_up();
     }
 }

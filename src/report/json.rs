@@ -358,7 +358,21 @@ fn machine(host: &Host) -> Machine {
 pub fn schema() -> serde_json::Value {
     let mut schema = schemars::schema_for!(Report);
     schema.insert("title".into(), "Report of a run of sixdocker".into());
-    schema.to_value()
+    let mut schema = schema.to_value();
+    drop_formats(&mut schema);
+    schema
+}
+
+/// `format` names of Rust's numbers mean nothing to validators, and strict ones refuse them.
+fn drop_formats(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(map) => {
+            map.shift_remove("format");
+            map.values_mut().for_each(drop_formats);
+        }
+        serde_json::Value::Array(list) => list.iter_mut().for_each(drop_formats),
+        _ => {}
+    }
 }
 
 /// Writes a report: a regular file is whole at every moment, old or new; a pipe or device gets
@@ -366,14 +380,19 @@ pub fn schema() -> serde_json::Value {
 pub fn write(path: &Path, report: &Report) -> io::Result<()> {
     let mut text = serde_json::to_string_pretty(report)?;
     text.push('\n');
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let special = fs::metadata(&path).is_ok_and(|found| !found.is_file());
-    if special {
+    if is_special(path) {
         let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-        let mut file = fs::OpenOptions::new().write(true).custom_flags(flags).open(&path)?;
+        let mut file = fs::OpenOptions::new().append(true).custom_flags(flags).open(path)?;
         return file.write_all(text.as_bytes());
     }
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     replace(&path, text.as_bytes())
+}
+
+/// Not a file that may be replaced: a pipe, a device, or another name of an open file.
+fn is_special(path: &Path) -> bool {
+    let kernels = ["/dev", "/proc"].iter().any(|dir| path.starts_with(dir));
+    kernels || fs::metadata(path).is_ok_and(|found| !found.is_file())
 }
 
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {

@@ -31,8 +31,11 @@ fn why(plan: &Plan, outcome: &Outcome) -> Option<String> {
             format!("was killed by its output limit{limit}")
         }
         Ending::Cancelled(number) => cancelled(outcome, *number),
-        Ending::Ok | Ending::Exit(_) => return None,
-        Ending::Setup(_) | Ending::NotFound(_) | Ending::NotExecutable(_) => return None,
+        Ending::Ok
+        | Ending::Exit(_)
+        | Ending::Setup(_)
+        | Ending::NotFound(_)
+        | Ending::NotExecutable(_) => return None,
     })
 }
 
@@ -89,7 +92,10 @@ fn duration(time: Duration) -> String {
         (0, millis) => format!("{millis} ms"),
         (seconds, 0) if seconds >= 60 && seconds % 60 == 0 => format!("{} min", seconds / 60),
         (seconds, 0) => format!("{seconds} s"),
-        (seconds, millis) => format!("{}.{} s", seconds, format!("{millis:03}").trim_end_matches('0')),
+        (seconds, millis) => {
+            let thousandths = format!("{millis:03}");
+            format!("{seconds}.{} s", thousandths.trim_end_matches('0'))
+        }
     }
 }
 

@@ -258,7 +258,7 @@ impl Window {
     /// That of the caller's terminal, as far as there is one.
     #[must_use]
     pub fn callers() -> Option<Self> {
-        [0, 1].into_iter().find_map(|stream| Self::of(standard(stream)))
+        [0, 1].into_iter().find_map(|stream| Self::of(super::stream(stream)))
     }
 
     /// That of `terminal`, if it is one and knows.
@@ -295,12 +295,4 @@ pub fn lock(dir: BorrowedFd<'_>) -> bool {
     // SAFETY: no pointers.
     let returned = unsafe { libc::flock(dir.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
     returned == 0
-}
-
-/// The three standard streams of this process, borrowed.
-#[must_use]
-pub fn standard(stream: u8) -> BorrowedFd<'static> {
-    // SAFETY: the standard library opens 0, 1 and 2 before main where they are closed, and
-    // nothing in this crate closes them.
-    unsafe { BorrowedFd::borrow_raw(stream.min(2).into()) }
 }

@@ -79,6 +79,7 @@ impl Stage {
         let streams = [self.stdin, Some(write), None];
         let (counted, outside) = ([None, None], Namespaces::own());
         let ready = Ready { image, streams, counted, window: None, outside };
+        let ready = Ready { image, streams, counted, outside, window: None };
         let flags = plan.clone.action.namespaces.iter().fold(0, |all, kind| all | flag(*kind));
         match sys::clone(flags, None).unwrap() {
             Twin::Child => {

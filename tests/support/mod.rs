@@ -10,6 +10,7 @@ mod needs;
 mod places;
 mod root;
 mod run;
+mod session;
 
 pub use console::Console;
 pub use litter::NoLitter;
@@ -17,3 +18,4 @@ pub use needs::{is_root, need, need_oracle, need_root, oracles};
 pub use places::{Temp, project, shared};
 pub use root::{busybox_root, busybox_root_at, busybox_root_of, busybox_root_of_user};
 pub use run::{Ran, as_user, binary, run, run_for, sixdocker, user_binary};
+pub use session::Session;

@@ -1,0 +1,357 @@
+//! Every way in which a run ends: its code, its sentence, its report, and nothing left behind.
+
+mod support;
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use support::{NoLitter, Ran, Session, Temp, busybox_root, run, run_for, sixdocker};
+
+/// A manifest in a busybox root, and the command that runs it with a report beside it.
+struct Case {
+    temp: Temp,
+    litter: NoLitter,
+}
+
+impl Case {
+    fn new(manifest: &str) -> Self {
+        let (temp, litter) = (Temp::new(), NoLitter::new());
+        let root = busybox_root();
+        let head = format!("name: {}\nrootfs: {}\n", litter.mark(), root.display());
+        temp.write("case.yaml", head + manifest);
+        Self { temp, litter }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = sixdocker();
+        command.arg("up").arg(self.temp.join("case.yaml"));
+        command.arg("--report").arg(self.temp.join("report.json"));
+        command
+    }
+
+    #[track_caller]
+    fn run(&self) -> Ran {
+        let ran = run(&mut self.command());
+        self.litter.check();
+        ran
+    }
+
+    fn report(&self) -> serde_json::Value {
+        serde_json::from_str(&self.temp.read("report.json")).unwrap()
+    }
+
+    #[track_caller]
+    fn reported(&self, ending: &str, code: i32) -> serde_json::Value {
+        let report = self.report();
+        assert_eq!(report["ending"], ending, "{report:#}");
+        assert_eq!(report["exit_code"], code, "{report:#}");
+        report
+    }
+}
+
+#[test]
+fn ok() {
+    let case = Case::new("command: [echo, done]\n");
+    let ran = case.run().expect(0);
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("done\n", ""));
+    let report = case.reported("ok", 0);
+    assert_eq!(report["ended_by"], "command");
+    assert!(report["usage"]["wall_seconds"].as_f64().unwrap() > 0.0);
+    assert!(!report["steps"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn exit_with_a_code_is_passed_on_without_a_word() {
+    let case = Case::new("command: exit 5\n");
+    let ran = case.run().expect(5);
+    assert_eq!(ran.stderr, "");
+    assert_eq!(case.reported("exit", 5)["command"]["code"], 5);
+}
+
+#[test]
+fn killed_by_a_signal() {
+    // PID 1 can't kill itself by a signal that it does not handle; its child can.
+    let case = Case::new("init: true\ncommand: kill -SEGV $$$$\n");
+    case.run().expect(128 + 11).says("was killed by SIGSEGV");
+    assert_eq!(case.reported("signal", 139)["ended_by"], "signal");
+}
+
+#[test]
+fn not_found() {
+    let case = Case::new("command: [no-such-program]\n");
+    case.run().expect(127);
+    case.reported("not_found", 127);
+}
+
+#[test]
+fn not_executable() {
+    let case = Case::new("command: [/etc/passwd]\n");
+    case.run().expect(126);
+    let report = case.reported("not_executable", 126);
+    assert_eq!(report["failed_step"]["errno"], "EACCES");
+    assert_eq!(report["command"], serde_json::Value::Null);
+}
+
+#[test]
+fn setup_that_fails() {
+    let case = Case::new("command: ['true']\nworking_dir: /no/such/directory\n");
+    case.run().expect(125);
+    case.reported("setup", 125);
+}
+
+#[test]
+fn timeout_asks_first() {
+    let case = Case::new(
+        "timeout: 5s\ncommand: trap 'echo bye; exit 3' TERM; while :; do sleep 0.1; done\n",
+    );
+    let ran = case.run().expect(124).says("was stopped by its timeout of 5 s");
+    assert_eq!(ran.stdout, "bye\n");
+    let report = case.reported("timeout", 124);
+    assert_eq!(report["command"]["code"], 3);
+    assert_eq!(report["ended_by"], "runner");
+}
+
+#[test]
+fn timeout_kills_when_grace_is_over() {
+    let case = Case::new(
+        "timeout: 5s\nstop_grace_period: 1s\ncommand: trap '' TERM; while :; do sleep 0.1; done\n",
+    );
+    case.run().expect(124).says("was killed by its timeout of 5 s");
+    assert_eq!(case.reported("timeout", 124)["command"]["killed"], true);
+}
+
+#[test]
+fn pid_1_that_can_not_hear_costs_no_grace() {
+    let case = Case::new("timeout: 1s\nstop_grace_period: 10m\ncommand: [sleep, '1000']\n");
+    let ran = case.run().expect(124);
+    assert!(ran.took < Duration::from_secs(60), "it waited for {:?}", ran.took);
+}
+
+#[test]
+fn a_stopped_command_is_ended_too() {
+    let case = Case::new("timeout: 2s\nstop_grace_period: 1s\ninit: true\ncommand: kill -STOP $$$$\n");
+    case.run().expect(124);
+}
+
+#[test]
+fn output_is_counted_and_cut() {
+    let case = Case::new("limits: {output: 1000}\ncommand: [yes]\n");
+    let ran = case.run().expect(137).says("was killed by its output limit of 1000 bytes");
+    assert_eq!(ran.stdout.len(), 1000);
+    assert_eq!(case.reported("output", 137)["usage"]["output_bytes"], 1000);
+}
+
+#[test]
+fn output_below_its_limit_is_whole() {
+    let case = Case::new("limits: {output: 1m}\ncommand: echo out; echo err >&2\n");
+    let ran = case.run().expect(0);
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("out\n", "err\n"));
+    assert_eq!(case.reported("ok", 0)["usage"]["output_bytes"], 8);
+}
+
+const TRAPPED: &str = "echo ready; while :; do sleep 0.1; done\n";
+
+fn asked(manifest: &str, signal: Signal) -> (Case, i32, String, String) {
+    let case = Case::new(manifest);
+    let session = Session::start(&mut case.command());
+    session.expect("ready");
+    session.signal(signal);
+    let (code, stdout, stderr) = session.finish();
+    case.litter.check();
+    (case, code, stdout, stderr)
+}
+
+#[test]
+fn cancelled_by_each_signal_that_asks_to_stop() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
+        let manifest = format!("command: trap 'echo bye; exit 0' TERM; {TRAPPED}");
+        let (case, code, stdout, stderr) = asked(&manifest, signal);
+        assert_eq!(code, 128 + signal as i32, "{stderr}");
+        assert!(stdout.ends_with("bye\n"), "{stdout:?}");
+        assert!(stderr.contains(&format!("as asked by {signal} from process")), "{stderr}");
+        let report = case.reported("cancelled", 128 + signal as i32);
+        assert_eq!(report["asked"]["signal"], signal.as_str());
+        assert_eq!(report["asked"]["pid"], std::process::id());
+        assert_eq!(report["command"]["code"], 0);
+    }
+}
+
+#[test]
+fn the_very_signal_is_passed_on_where_the_command_handles_it() {
+    let manifest =
+        format!("command: trap 'echo int; exit' INT; trap 'echo term; exit' TERM; {TRAPPED}");
+    let (_, _, stdout, _) = asked(&manifest, Signal::SIGINT);
+    assert!(stdout.ends_with("int\n"), "{stdout:?}");
+}
+
+#[test]
+fn the_stop_signal_is_the_manifests() {
+    let manifest = format!("stop_signal: SIGUSR1\ncommand: trap 'echo usr; exit' USR1; {TRAPPED}");
+    let (_, code, stdout, _) = asked(&manifest, Signal::SIGTERM);
+    assert_eq!(code, 143);
+    assert!(stdout.ends_with("usr\n"), "{stdout:?}");
+}
+
+#[test]
+fn a_second_signal_hurries() {
+    let case = Case::new(&format!(
+        "stop_grace_period: 10m\ncommand: trap 'echo no' TERM; {TRAPPED}"
+    ));
+    let session = Session::start(&mut case.command());
+    session.expect("ready");
+    session.signal(Signal::SIGTERM);
+    session.expect("no");
+    session.signal(Signal::SIGTERM);
+    let (code, _, stderr) = session.finish();
+    assert_eq!(code, 143);
+    assert!(stderr.contains("was killed, as asked by SIGTERM"), "{stderr}");
+    case.litter.check();
+}
+
+#[test]
+fn other_signals_are_handed_on() {
+    let case = Case::new(
+        "command: |\n  trap 'echo one' USR1; trap 'echo two' USR2; trap 'echo size; exit 0' WINCH\n  \
+         echo ready; while :; do sleep 0.1; done\n",
+    );
+    let session = Session::start(&mut case.command());
+    session.expect("ready");
+    session.signal(Signal::SIGUSR1);
+    session.expect("one");
+    session.signal(Signal::SIGUSR2);
+    session.expect("two");
+    session.signal(Signal::SIGWINCH);
+    assert_eq!(session.finish().0, 0);
+}
+
+#[test]
+fn nothing_outlives_a_runner_that_is_killed() {
+    for init in [false, true] {
+        let case = Case::new(&format!(
+            "init: {init}\ncommand: trap '' TERM HUP; (setsid sleep 1000 &); {TRAPPED}"
+        ));
+        let session = Session::start(&mut case.command());
+        session.expect("ready");
+        session.signal(Signal::SIGKILL);
+        assert_eq!(session.finish().0, 137);
+        gone(&case.litter);
+    }
+}
+
+/// A cgroup that stays empty is all that may be left.
+#[track_caller]
+fn gone(litter: &NoLitter) {
+    let begun = std::time::Instant::now();
+    while litter.found().iter().any(|found| !found.starts_with("cgroup")) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", litter.found());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn background_processes_end_with_the_command_and_let_go_of_the_output() {
+    let case = Case::new("command: sleep 1000 & setsid sleep 1000 & echo started\n");
+    let ran = case.run().expect(0);
+    assert_eq!(ran.stdout, "started\n");
+}
+
+#[test]
+fn callers_odd_signals_do_not_hang_a_run() {
+    if !support::need("perl") {
+        return;
+    }
+    let case = Case::new("command: [echo, done]\n");
+    let path = case.temp.join("case.yaml");
+    let odd = "$SIG{CHLD} = 'IGNORE'; use POSIX; \
+               POSIX::sigprocmask(SIG_BLOCK, POSIX::SigSet->new(1..64)); exec @ARGV";
+    let mut command = Command::new("perl");
+    command.args(["-e", odd]).arg(support::binary()).arg("up").arg(path);
+    assert_eq!(run(&mut command).expect(0).stdout, "done\n");
+}
+
+#[test]
+fn closed_standard_streams_do_not_hang_a_run() {
+    let case = Case::new("command: [sh, -c, 'ls -l /proc/self/fd; exit 4']\n");
+    let mut command = Command::new("sh");
+    command.args(["-c", r#""$0" up "$1" <&- >&- 2>&-"#]);
+    command.arg(support::binary()).arg(case.temp.join("case.yaml"));
+    run(&mut command).expect(4);
+}
+
+#[test]
+fn a_hang_up_that_the_caller_ignores_ends_nothing() {
+    let case = Case::new(&format!("command: trap 'echo one' USR1; {TRAPPED}"));
+    let mut command = Command::new("nohup");
+    let inner = case.command();
+    command.arg(inner.get_program()).args(inner.get_args());
+    let session = Session::start(&mut command);
+    session.expect("ready");
+    session.signal(Signal::SIGHUP);
+    session.signal(Signal::SIGUSR1);
+    session.expect("one");
+    session.signal(Signal::SIGTERM);
+    assert_eq!(session.finish().0, 143);
+}
+
+#[test]
+fn init_reaps_what_others_leave() {
+    let case = Case::new(
+        "init: true\ncommand: |\n  for n in 1 2 3 4 5; do (sleep 0.1 & ) ; done\n  \
+         while ps -o stat,args | grep -q '[s]leep 0.1'; do sleep 0.2; done\n  \
+         while ps -o stat,args | grep -q '^Z'; do sleep 0.2; done\n  echo none\n",
+    );
+    assert_eq!(case.run().expect(0).stdout, "none\n");
+}
+
+#[test]
+fn without_init_the_command_is_pid_1() {
+    let case = Case::new("command: [sh, -c, 'echo $$$$']\n");
+    assert_eq!(case.run().expect(0).stdout, "1\n");
+    let case = Case::new("init: true\ncommand: [sh, -c, 'echo $$$$']\n");
+    assert_ne!(case.run().expect(0).stdout, "1\n");
+}
+
+#[test]
+fn the_report_replaces_an_older_one_whole_and_leaves_no_other_file() {
+    let case = Case::new("command: exit 1\n");
+    case.temp.write("report.json", "old".repeat(100_000));
+    case.run().expect(1);
+    case.reported("exit", 1);
+    let names: Vec<_> = fs::read_dir(case.temp.path()).unwrap().flatten().collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+}
+
+#[test]
+fn input_reaches_the_command_untouched() {
+    let case = Case::new("command: [wc, -c]\n");
+    let input = vec![0xfe; 300_000];
+    let ran = run_for(&mut case.command(), Duration::from_mins(2), &input).expect(0);
+    assert_eq!(ran.stdout.trim(), "300000");
+}
+
+#[test]
+fn streams_lead_to_files() {
+    let temp = Temp::new();
+    let (input, output) = (temp.write("in", "hello\n"), temp.join("out"));
+    let case = Case::new(&format!(
+        "stdin: {}\nstdout: {}\nstderr: stdout\ncommand: cat; echo err >&2\n",
+        input.display(),
+        output.display()
+    ));
+    let ran = case.run().expect(0);
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
+    assert_eq!(temp.read("out"), "hello\nerr\n");
+}
+
+#[test]
+fn a_fifo_without_another_end_does_not_hang() {
+    let temp = Temp::new();
+    nix::unistd::mkfifo(&temp.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let fifo = temp.join("fifo");
+    let case = Case::new(&format!("stdin: {}\ncommand: [cat]\n", fifo.display()));
+    case.run().expect(0);
+    let case = Case::new(&format!("stdout: {}\ncommand: [echo]\n", fifo.display()));
+    case.run().expect(125);
+}

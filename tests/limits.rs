@@ -1,0 +1,256 @@
+//! Limits reach the kernel, and do what they say.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use support::{NoLitter, Session, Temp, busybox_root, need, need_root, run, sixdocker};
+
+/// Control groups with this word in their name.
+fn groups(mark: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    walk(Path::new("/sys/fs/cgroup"), 8, mark, &mut found);
+    found
+}
+
+fn walk(path: &Path, depth: u32, mark: &str, found: &mut Vec<PathBuf>) {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    for path in entries.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()) {
+        if path.file_name().is_some_and(|name| name.to_string_lossy().contains(mark)) {
+            found.push(path.clone());
+        }
+        if depth > 0 {
+            walk(&path, depth - 1, mark, found);
+        }
+    }
+}
+
+/// What a file of this name says in the one group that has it.
+#[track_caller]
+fn value(mark: &str, files: [&str; 2]) -> String {
+    let groups = groups(mark);
+    let read = |file: &&str| groups.iter().find_map(|g| fs::read_to_string(g.join(file)).ok());
+    let found = files.iter().find_map(read);
+    found.unwrap_or_else(|| panic!("no {files:?} in {groups:?}")).trim().to_owned()
+}
+
+fn is_v1(mark: &str) -> bool {
+    groups(mark).iter().any(|group| group.join("tasks").exists())
+}
+
+/// Runs `sixdocker run` with these flags until the kernel's files have been looked at.
+fn while_running(flags: &[&str], look: impl FnOnce(&str)) {
+    let litter = NoLitter::new();
+    let mut command = sixdocker();
+    command.args(["run", "--name", litter.mark(), "--rootfs"]).arg(busybox_root()).args(flags);
+    command.args(["--", "sh", "-c", "echo ready; exec sleep 1000"]);
+    let session = Session::start(&mut command);
+    session.expect("ready");
+    look(litter.mark());
+    session.signal(Signal::SIGTERM);
+    assert_eq!(session.finish().0, 143);
+    litter.check();
+}
+
+#[test]
+fn the_flags_of_the_original_reach_the_kernel() {
+    if !need_root() {
+        return;
+    }
+    let flags = ["-m", "100m", "--cpus", "1.5", "--cpu-shares", "512", "--cpuset", "0"];
+    while_running(&flags, |mark| {
+        assert_eq!(value(mark, ["memory.max", "memory.limit_in_bytes"]), "104857600");
+        assert_eq!(value(mark, ["cpuset.cpus", "cpuset.cpus"]), "0");
+        if is_v1(mark) {
+            assert_eq!(value(mark, ["cpu.cfs_quota_us", "cpu.cfs_quota_us"]), "150000");
+            assert_eq!(value(mark, ["cpu.shares", "cpu.shares"]), "512");
+        } else {
+            assert_eq!(value(mark, ["cpu.max", "cpu.max"]), "150000 100000");
+        }
+    });
+}
+
+#[test]
+fn the_command_is_in_the_group_and_the_runner_is_not() {
+    if !need_root() {
+        return;
+    }
+    while_running(&["-m", "100m"], |mark| {
+        let members = value(mark, ["cgroup.procs", "cgroup.procs"]);
+        assert_eq!(members.lines().count(), 1, "{members:?}");
+        let name = fs::read_to_string(format!("/proc/{members}/comm")).unwrap();
+        assert_eq!(name.trim(), "sleep");
+    });
+}
+
+struct Case {
+    temp: Temp,
+    litter: NoLitter,
+}
+
+impl Case {
+    fn new(manifest: &str) -> Self {
+        let (temp, litter) = (Temp::new(), NoLitter::new());
+        let root = busybox_root();
+        let head = format!("name: {}\nrootfs: {}\n", litter.mark(), root.display());
+        temp.write("case.yaml", head + manifest);
+        Self { temp, litter }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = sixdocker();
+        command.arg("up").arg(self.temp.join("case.yaml"));
+        command.arg("--report").arg(self.temp.join("report.json"));
+        command
+    }
+
+    fn run(&self) -> support::Ran {
+        let ran = run(&mut self.command());
+        self.litter.check();
+        ran
+    }
+
+    fn usage(&self) -> serde_json::Value {
+        let report: serde_json::Value =
+            serde_json::from_str(&self.temp.read("report.json")).unwrap();
+        report["usage"].clone()
+    }
+}
+
+#[test]
+fn stress_beyond_its_memory_is_killed_and_it_is_said() {
+    if !need_root() || !need("stress") {
+        return;
+    }
+    let litter = NoLitter::new();
+    let mut command = sixdocker();
+    command.args(["run", "--name", litter.mark(), "-m", "100m", "--rootfs"]).arg(busybox_root());
+    command.args(["--", "stress", "--vm-bytes", "800m", "--vm-keep", "-m", "1"]);
+    let ran = run(&mut command).expect(137);
+    let last = ran.stderr.trim_end().lines().last().unwrap_or_default().to_owned();
+    assert!(last.contains("was killed by its memory limit of 100 MiB (peak 100 MiB)"), "{last}");
+    litter.check();
+}
+
+/// Keeps so many mebibytes.
+fn hog(megabytes: u32) -> String {
+    format!("head -c {megabytes}m /dev/zero | tail | wc -c")
+}
+
+#[test]
+fn one_process_out_of_memory_is_the_end_of_all() {
+    if !need_root() {
+        return;
+    }
+    let manifest =
+        format!("limits: {{memory: 32m}}\ncommand: trap '' TERM; {}; sleep 1000\n", hog(200));
+    let case = Case::new(&manifest);
+    case.run().expect(137).says("memory limit of 32 MiB");
+    assert!(case.usage()["oom_kills"].as_u64().unwrap() >= 1);
+    assert_eq!(case.usage()["memory_limit"], 32 << 20);
+}
+
+#[test]
+fn without_oom_group_the_others_live_on() {
+    if !need_root() {
+        return;
+    }
+    let manifest = format!(
+        "limits: {{memory: 32m, oom_group: false}}\ncommand: {}; echo alive; exit 6\n",
+        hog(200)
+    );
+    let case = Case::new(&manifest);
+    let ran = case.run().expect(6);
+    assert!(ran.stdout.contains("alive"));
+    assert!(case.usage()["oom_kills"].as_u64().unwrap() >= 1);
+}
+
+#[test]
+fn small_limits_hold_the_command_alone() {
+    if !need_root() {
+        return;
+    }
+    let case = Case::new("limits: {memory: 4m, pids: 1}\ncommand: [echo, small]\n");
+    assert_eq!(case.run().expect(0).stdout, "small\n");
+    assert_eq!(case.usage()["memory_limit"], 4 << 20);
+}
+
+#[test]
+fn no_more_processes_than_allowed() {
+    if !need_root() {
+        return;
+    }
+    let case = Case::new("limits: {pids: 5}\ncommand: for n in 1 2 3 4 5 6 7 8; do sleep 9 & done\n");
+    let ran = case.run();
+    assert!(ran.stderr.contains("can't fork"), "{}", ran.stderr);
+}
+
+#[test]
+fn processor_time_is_limited() {
+    if !need_root() {
+        return;
+    }
+    let case = Case::new("limits: {cpu_time: 1s}\ncommand: while :; do :; done\n");
+    case.run().expect(124).says("was killed by its processor time limit of 1 s");
+    let usage = case.usage();
+    let used = usage["cpu_user_seconds"].as_f64().unwrap();
+    assert!(used + usage["cpu_system_seconds"].as_f64().unwrap() >= 0.9, "{usage}");
+}
+
+#[test]
+fn throttling_is_counted() {
+    if !need_root() {
+        return;
+    }
+    let manifest =
+        "limits: {cpus: 0.05}\ncommand: i=0; while [ $$i -lt 20000 ]; do i=$$((i+1)); done\n";
+    let case = Case::new(manifest);
+    case.run().expect(0);
+    assert!(case.usage()["throttled_periods"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn twenty_runs_leave_no_group() {
+    if !need_root() {
+        return;
+    }
+    let case = Case::new("limits: {memory: 50m, pids: 20}\ncommand: ['true']\n");
+    for _ in 0..20 {
+        run(&mut case.command()).expect(0);
+        assert_eq!(groups(case.litter.mark()), Vec::<PathBuf>::new());
+    }
+}
+
+#[test]
+fn the_next_run_removes_what_a_killed_runner_left() {
+    if !need_root() {
+        return;
+    }
+    let case = Case::new("limits: {memory: 50m}\ncommand: echo ready; exec sleep 1000\n");
+    let session = Session::start(&mut case.command());
+    session.expect("ready");
+    session.signal(Signal::SIGKILL);
+    session.finish();
+    empty(&groups(case.litter.mark()));
+    // The session's own process is reaped: its pid is nobody's, or somebody else's.
+    let next = Case::new("limits: {memory: 50m}\ncommand: ['true']\n");
+    next.run().expect(0);
+    case.litter.check();
+}
+
+#[track_caller]
+fn empty(groups: &[PathBuf]) {
+    assert!(!groups.is_empty());
+    let begun = std::time::Instant::now();
+    let members = || -> String {
+        groups.iter().map(|group| fs::read_to_string(group.join("cgroup.procs")).unwrap()).collect()
+    };
+    while !members().is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{}", members());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
