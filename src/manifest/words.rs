@@ -1,0 +1,1 @@
+//! Words of the neighbours, and what they are called here.
