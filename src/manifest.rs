@@ -45,6 +45,9 @@ pub use scalar::{AbsolutePath, Duration, Hostname, Id, Mode, Name, OneOrMany, Si
 pub use security::{Landlock, Refusal, Seccomp, SeccompBase, Security, SecurityLevel};
 pub use variables::Variables;
 
+type OomScore = Ranged<-1000, 1000>;
+type Niceness = Ranged<-20, 19>;
+
 /// One sandbox, as `sixdocker up FILE` runs it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -168,12 +171,12 @@ pub struct Manifest {
     #[schemars(schema_with = "process::ulimits_schema", example = json!({"nofile": 1024, "core": 0}))]
     pub ulimits: BTreeMap<Ulimit, UlimitValue>,
     /// How readily the kernel kills the command when memory runs out.
-    #[serde(default, deserialize_with = "through::<_, Ranged<-1000, 1000>, _>")]
-    #[schemars(with = "Ranged<-1000, 1000>", example = 500)]
+    #[serde(default, deserialize_with = "through::<_, OomScore, _>")]
+    #[schemars(with = "OomScore", example = 500)]
     pub oom_score_adj: Option<i16>,
     /// The nice value: 19 gives way to everybody.
-    #[serde(default, deserialize_with = "through::<_, Ranged<-20, 19>, _>")]
-    #[schemars(with = "Ranged<-20, 19>", example = 10)]
+    #[serde(default, deserialize_with = "through::<_, Niceness, _>")]
+    #[schemars(with = "Niceness", example = 10)]
     pub nice: Option<i8>,
     /// Who makes the control group.
     #[serde(default = "default::cgroup")]

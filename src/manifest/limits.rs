@@ -74,6 +74,9 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CpuSet(pub String);
 
+/// Operations a second.
+type Rate = Ranged<1, { i64::MAX }>;
+
 /// Limits for one block device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -91,12 +94,12 @@ pub struct Io {
     #[schemars(example = "10m")]
     pub wbps: Option<Size>,
     /// Reads a second.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "through::<_, Ranged<1, { i64::MAX }>, _>")]
-    #[schemars(with = "Ranged<1, { i64::MAX }>", example = 100)]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "through::<_, Rate, _>")]
+    #[schemars(with = "Rate", example = 100)]
     pub riops: Option<u64>,
     /// Writes a second.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "through::<_, Ranged<1, { i64::MAX }>, _>")]
-    #[schemars(with = "Ranged<1, { i64::MAX }>", example = 100)]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "through::<_, Rate, _>")]
+    #[schemars(with = "Rate", example = 100)]
     pub wiops: Option<u64>,
 }
 
