@@ -65,7 +65,7 @@ impl Fault {
         let mut next = || parts.next().unwrap_or_default().to_owned();
         let code = next();
         match CODES.iter().find(|known| **known == code) {
-            Some(code) => {
+            Some(&code) => {
                 let (text, label) = (next(), next());
                 let mut optional = || Some(next()).filter(|part| !part.is_empty());
                 Self { code, text, label, help: optional(), fix: optional(), key: optional() }
