@@ -1,76 +1,312 @@
 //! What the user asks for.
+//!
+//! The types here are the one home of the manifest's keys: names, meanings, defaults, examples
+//! and constraints. Reading, the schema and `explain` all come from them.
 
+mod contradictions;
+mod environment;
+mod fault;
 pub mod limits;
 pub mod mounts;
 pub mod network;
+mod notation;
 pub mod process;
+mod reader;
 pub mod rootfs;
 pub mod scalar;
 pub mod security;
+mod variables;
+mod walk;
+mod words;
+mod write;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use limits::*;
-pub use mounts::*;
-pub use network::*;
-pub use process::*;
-pub use rootfs::*;
-pub use scalar::*;
-pub use security::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-/// One sandbox.
-#[derive(Clone, Debug)]
+use notation::{Ranged, through};
+use scalar::HostPath;
+
+use crate::diagnostic::Problem;
+use crate::source::Document;
+
+pub use environment::Environment;
+pub use limits::{Cgroup, CgroupManager, CpuSet, Io, Limits};
+pub use mounts::{Device, File, FileContent, Mount, MountKind, Proc, Tmpfs};
+pub use network::{Degradable, Namespaces, Network, Sharing, SysctlValue, Userns};
+pub use process::{
+    Command, EnvPattern, ErrorOutput, Input, Output, Report, Tty, Ulimit, UlimitValue, Var,
+};
+pub use rootfs::{RootSource, Rootfs, Write};
+pub use scalar::{AbsolutePath, Duration, Hostname, Id, Mode, Name, OneOrMany, Signal, Size, User};
+pub use security::{Landlock, Refusal, Seccomp, SeccompBase, Security, SecurityLevel};
+pub use variables::Variables;
+
+type OomScore = Ranged<-1000, 1000>;
+type Niceness = Ranged<-20, 19>;
+
+/// One sandbox, as `sixdocker up FILE` runs it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// `$schema`: for editors; ignored.
+    /// The schema of this file, for editors; without effect here.
+    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", example = "https://raw.githubusercontent.com/sixdocker/sixdocker/main/schema/manifest.json")]
     pub schema: Option<String>,
+    /// The sandbox's name, of its control group and its host name; by default the file's stem.
+    #[serde(default)]
+    #[schemars(example = "judge")]
     pub name: Option<Name>,
+    /// What the sandbox is for.
+    #[serde(default)]
+    #[schemars(with = "String", example = "compiles the project and runs its tests")]
     pub description: Option<String>,
+    /// Words of your own, which the report carries.
+    #[serde(default)]
+    #[schemars(example = json!({"team": "core"}))]
     pub labels: BTreeMap<String, String>,
+    /// Variables for `${NAME}` in the values of this file; `--set NAME=value` overrides them.
+    #[serde(default, deserialize_with = "variables::vars")]
+    #[schemars(with = "BTreeMap<variables::VarName, Var>", example = json!({"LEVEL": {"default": "release", "enum": ["debug", "release"]}}))]
     pub vars: BTreeMap<String, Var>,
 
+    /// The root file system: `host` (the host's own /usr, read-only), or a directory.
+    #[serde(default = "default::rootfs")]
+    #[schemars(example = "./rootfs", example = json!({"path": "./rootfs", "write": "none"}))]
     pub rootfs: Rootfs,
+    /// What runs: a list of program and arguments, or a text for `/bin/sh -c`.
+    #[schemars(example = &["echo", "hello"], example = "make && make test")]
     pub command: Command,
+    /// Arguments appended to the command; `up FILE -- …` appends more.
+    #[serde(default)]
+    #[schemars(example = &["--verbose"])]
     pub args: Vec<String>,
+    /// The directory that the command starts in.
+    #[serde(default = "default::working_dir")]
+    #[schemars(example = "/work")]
     pub working_dir: AbsolutePath,
+    /// Variables of the command's environment; one without a value is the caller's own.
+    #[serde(default)]
+    #[schemars(example = json!({"LANG": "C.UTF-8", "CI": null}), example = &["LANG=C.UTF-8"])]
     pub environment: Environment,
+    /// Files with more variables, one `NAME=value` a line.
+    #[serde(default, deserialize_with = "through::<_, OneOrMany<HostPath>, _>")]
+    #[schemars(with = "OneOrMany<HostPath>", example = "./ci.env")]
     pub env_file: OneOrMany<PathBuf>,
+    /// Variables of the caller that are passed on; `PREFIX*` passes all that begin so.
+    #[serde(default)]
+    #[schemars(example = &["SSH_AUTH_SOCK", "CI_*"])]
     pub pass_env: Vec<EnvPattern>,
+    /// The user inside, by name or number; outside it is the caller.
+    #[serde(default = "default::user")]
+    #[schemars(example = "nobody", example = "1000:1000")]
     pub user: User,
+    /// Supplementary groups inside.
+    #[serde(default)]
+    #[schemars(example = &["audio"])]
     pub groups: Vec<Id>,
+    /// The mode bits that new files don't get.
+    #[serde(default = "default::umask")]
+    #[schemars(example = "0077")]
     pub umask: Mode,
+    /// The host name inside; by default `name`.
+    #[serde(default)]
+    #[schemars(example = "sandbox")]
     pub hostname: Option<Hostname>,
+    /// Whether the command has a terminal of its own.
+    #[serde(default = "default::tty")]
+    #[schemars(example = true)]
     pub tty: Tty,
+    /// Where the command reads.
+    #[serde(default = "default::stdin")]
+    #[schemars(example = "none", example = "./input.txt")]
     pub stdin: Input,
+    /// Where the command writes.
+    #[serde(default = "default::stdout")]
+    #[schemars(example = "./output.txt")]
     pub stdout: Output,
+    /// Where the command writes its errors.
+    #[serde(default = "default::stderr")]
+    #[schemars(example = "stdout", example = "./errors.txt")]
     pub stderr: ErrorOutput,
+    /// A minimal process 1 that reaps and forwards signals; without it the command is process 1.
+    #[serde(default)]
+    #[schemars(example = true)]
     pub init: bool,
 
+    /// What is mounted, in this order: `SOURCE:TARGET[:rw]`, or a mapping.
+    #[serde(default)]
+    #[schemars(example = &["./src:/src", "./out:/out:rw"], example = json!([{"type": "tmpfs", "target": "/cache", "size": "1g"}]))]
     pub mounts: Vec<Mount>,
+    /// File systems in memory: `PATH[:size=SIZE,mode=MODE]`.
+    #[serde(default = "default::tmpfs")]
+    #[schemars(example = &["/tmp:size=64m"])]
     pub tmpfs: Vec<Tmpfs>,
+    /// Files written inside, and never on the host: a text, or a mapping.
+    #[serde(default)]
+    #[schemars(example = json!({"/etc/motd": "hello\n"}))]
     pub files: BTreeMap<AbsolutePath, File>,
+    /// Devices of the host: `DEVICE[:TARGET][:rw]`.
+    #[serde(default)]
+    #[schemars(example = &["/dev/kvm"])]
     pub devices: Vec<Device>,
+    /// Which /proc the command sees.
+    #[serde(default)]
+    #[schemars(example = "none")]
     pub proc: Proc,
+    /// The size of /dev/shm.
+    #[serde(default = "default::shm_size")]
+    #[schemars(example = "1g")]
     pub shm_size: Size,
 
+    /// What the command, with all its children, may use; enforced by control groups.
+    #[serde(default)]
+    #[schemars(example = json!({"memory": "100m", "cpus": 1.5, "pids": 64}))]
     pub limits: Limits,
+    /// Limits of setrlimit(2): a number, `unlimited`, or soft and hard.
+    #[serde(default)]
+    #[schemars(schema_with = "process::ulimits_schema", example = json!({"nofile": 1024, "core": 0}))]
     pub ulimits: BTreeMap<Ulimit, UlimitValue>,
+    /// How readily the kernel kills the command when memory runs out.
+    #[serde(default, deserialize_with = "through::<_, OomScore, _>")]
+    #[schemars(with = "OomScore", example = 500)]
     pub oom_score_adj: Option<i16>,
+    /// The nice value: 19 gives way to everybody.
+    #[serde(default, deserialize_with = "through::<_, Niceness, _>")]
+    #[schemars(with = "Niceness", example = 10)]
     pub nice: Option<i8>,
+    /// Who makes the control group.
+    #[serde(default = "default::cgroup")]
+    #[schemars(example = "systemd", example = json!({"manager": "fs", "parent": "/ci"}))]
     pub cgroup: Cgroup,
 
+    /// The longest that the command may run.
+    #[serde(default)]
+    #[schemars(example = "90s")]
     pub timeout: Option<Duration>,
+    /// The signal that asks the command to end.
+    #[serde(default = "default::stop_signal")]
+    #[schemars(example = "SIGINT")]
     pub stop_signal: Signal,
+    /// How long the command may take to end before it is killed.
+    #[serde(default = "default::stop_grace_period")]
+    #[schemars(example = "1m30s")]
     pub stop_grace_period: Duration,
 
+    /// The network: `none`, `host`, or the path of an existing network namespace.
+    #[serde(default = "default::network")]
+    #[schemars(example = "host", example = "/run/netns/lab")]
     pub network: Network,
+    /// More lines of /etc/hosts.
+    #[serde(default, deserialize_with = "network::extra_hosts")]
+    #[schemars(with = "BTreeMap<network::ExtraHost, network::Address>", example = json!({"db": "10.0.0.5"}))]
     pub extra_hosts: BTreeMap<String, std::net::IpAddr>,
 
+    /// Whether ids are mapped by a user namespace.
+    #[serde(default)]
+    #[schemars(example = "host")]
     pub userns: Userns,
+    /// Which namespaces are the sandbox's own.
+    #[serde(default)]
+    #[schemars(example = json!({"ipc": "host"}))]
     pub namespaces: Namespaces,
+    /// Kernel parameters of the sandbox's namespaces.
+    #[serde(default, deserialize_with = "network::sysctls")]
+    #[schemars(with = "BTreeMap<network::SysctlName, SysctlValue>", example = json!({"net.ipv4.ip_unprivileged_port_start": 0}))]
     pub sysctls: BTreeMap<String, SysctlValue>,
+    /// How tightly the command is held: a level, or a mapping.
+    #[serde(default)]
+    #[schemars(example = "strict", example = json!({"capabilities": ["NET_BIND_SERVICE"]}))]
     pub security: Security,
+    /// What may be lost where this host can't give it; anything else is refused.
+    #[serde(default)]
+    #[schemars(example = &["fresh_proc"])]
     pub allow_degraded: Vec<Degradable>,
 
+    /// A file that tells how the run went.
+    #[serde(default)]
+    #[schemars(example = "report.json")]
     pub report: Option<Report>,
+}
+
+impl Manifest {
+    /// Reads a manifest, or gives every fault once, sorted by place.
+    pub fn read(document: &Document, variables: &Variables) -> Result<Self, Vec<Problem>> {
+        let (substituted, mut problems) = variables::substitute(document, variables);
+        let typed = reader::read_root::<Self>(substituted.root());
+        if let (Ok(manifest), true, []) = (&typed, problems.is_empty(), document.faults()) {
+            return Ok(manifest.clone());
+        }
+        problems.extend_from_slice(document.faults());
+        walk::faults(&substituted, typed.err(), &mut problems);
+        Err(walk::sorted(document, problems))
+    }
+}
+
+/// Defaults that are not those of their type.
+mod default {
+    use super::{
+        AbsolutePath, Cgroup, CgroupManager, Duration, ErrorOutput, Id, Input, Mode, Network,
+        Output, RootSource, Rootfs, Signal, Size, Tmpfs, Tty, User,
+    };
+
+    pub(super) fn rootfs() -> Rootfs {
+        Rootfs { source: RootSource::Host, write: None, size: None }
+    }
+
+    pub(super) fn working_dir() -> AbsolutePath {
+        AbsolutePath("/".to_owned())
+    }
+
+    pub(super) fn user() -> User {
+        User { user: Id::Name("root".to_owned()), group: None }
+    }
+
+    pub(super) fn umask() -> Mode {
+        Mode(0o022)
+    }
+
+    pub(super) fn tty() -> Tty {
+        Tty::Auto
+    }
+
+    pub(super) fn stdin() -> Input {
+        Input::Inherit
+    }
+
+    pub(super) fn stdout() -> Output {
+        Output::Inherit
+    }
+
+    pub(super) fn stderr() -> ErrorOutput {
+        ErrorOutput::Inherit
+    }
+
+    pub(super) fn tmpfs() -> Vec<Tmpfs> {
+        let at = |path: &str| Tmpfs { target: AbsolutePath(path.to_owned()), size: None, mode: None };
+        vec![at("/tmp"), at("/run")]
+    }
+
+    pub(super) fn shm_size() -> Size {
+        Size(64 << 20)
+    }
+
+    pub(super) fn cgroup() -> Cgroup {
+        Cgroup { manager: CgroupManager::Auto, parent: None }
+    }
+
+    pub(super) fn stop_signal() -> Signal {
+        Signal(15)
+    }
+
+    pub(super) fn stop_grace_period() -> Duration {
+        Duration(std::time::Duration::from_secs(10))
+    }
+
+    pub(super) fn network() -> Network {
+        Network::None
+    }
 }

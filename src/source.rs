@@ -1,11 +1,54 @@
-//! The manifest as text, and where in it each value stands.
+//! The manifest as text, as a tree of values, and where in the text each value stands.
 //!
 //! Everything else speaks of places by [`Pointer`]; only when something is shown to a person
-//! is a pointer turned into bytes.
+//! is a pointer turned into bytes. This room knows YAML and nothing about sandboxes.
+
+mod core_schema;
+mod document;
+mod text;
+mod tree;
 
 use std::fmt;
+use std::io::{self, Read};
+use std::path::Path;
 
 use serde::Serialize;
+
+pub use document::Document;
+pub use tree::{Entry, Kind, Node, Scalar, Style, Value};
+
+/// What was read, for showing places in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// The file's name, as messages say it.
+    pub name: String,
+    pub text: String,
+}
+
+impl Source {
+    /// The largest manifest that is read, in bytes.
+    pub const LIMIT: usize = 1 << 20;
+
+    #[must_use]
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { name: name.into(), text: text.into() }
+    }
+
+    /// Reads the file at `path`.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Self::read(path.display().to_string(), std::fs::File::open(path)?)
+    }
+
+    /// Reads no more than it takes to see that something is too large. Bytes that are not
+    /// UTF-8 become U+FFFD, which [`Document::read`] refuses with their place.
+    pub fn read(name: impl Into<String>, from: impl Read) -> io::Result<Self> {
+        let mut bytes = Vec::new();
+        from.take(Self::LIMIT as u64 + 1).read_to_end(&mut bytes)?;
+        let text = String::from_utf8(bytes)
+            .unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned());
+        Ok(Self::new(name, text))
+    }
+}
 
 /// A place in a manifest, written as a JSON Pointer (RFC 6901).
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -29,13 +72,23 @@ impl Pointer {
     pub fn index(&self, n: usize) -> Self {
         Self(format!("{}/{n}", self.0))
     }
+
+    /// The keys and numbers on the way from the root.
+    pub fn parts(&self) -> impl Iterator<Item = String> + '_ {
+        self.0.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~"))
+    }
+
+    /// As RFC 6901 writes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Display for Pointer {
     /// As people write it: `limits.io[0].device`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, part) in self.0.split('/').skip(1).enumerate() {
-            let part = part.replace("~1", "/").replace("~0", "~");
+        for (n, part) in self.parts().enumerate() {
             match part.parse::<usize>() {
                 Ok(index) => write!(f, "[{index}]")?,
                 Err(_) if n == 0 => f.write_str(&part)?,
@@ -44,4 +97,9 @@ impl fmt::Display for Pointer {
         }
         Ok(())
     }
+}
+
+/// What a plain scalar with this text is, if a manifest can mean it.
+pub(crate) fn resolve_plain(text: &str) -> Option<Kind> {
+    core_schema::resolve(text).ok()
 }

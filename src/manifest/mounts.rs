@@ -1,8 +1,16 @@
-//! The `mounts` section.
+//! The sections `mounts`, `tmpfs`, `files` and `devices`.
 
+
+use std::fmt;
 use std::path::PathBuf;
 
-use super::{AbsolutePath, FileContent, Mode, Size};
+use schemars::{JsonSchema, Schema, json_schema};
+use serde::{Deserialize, Serialize};
+
+use super::fault::{Fault, shown};
+use super::notation::{Notation, ShortOrLong, Written, notation, short_or_long};
+use super::scalar::{HostPath, tilde};
+use super::{AbsolutePath, Mode, Size};
 
 /// One mount, in the order of the manifest.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,10 +56,529 @@ pub enum MountKind {
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which /proc the command sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Proc {
+    /// Its own, where the host allows it.
+    #[default]
     Auto,
+    /// Its own, or the run is refused.
     New,
+    /// The surrounding one, for nesting in containers that mask /proc.
     Outer,
+    /// None.
     None,
 }
+
+/// One file written inside.
+#[derive(Clone, Debug, PartialEq)]
+pub struct File {
+    pub content: FileContent,
+    pub mode: Mode,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum FileContent {
+    Text(String),
+    /// Read from this file of the host when the plan is made.
+    Source(PathBuf),
+}
+
+/// `"/tmp[:size=64m,mode=1777]"`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tmpfs {
+    pub target: AbsolutePath,
+    pub size: Option<Size>,
+    pub mode: Option<Mode>,
+}
+
+/// `"/dev/kvm[:DST][:rwm]"`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Device {
+    pub source: AbsolutePath,
+    pub target: AbsolutePath,
+    pub read: bool,
+    pub write: bool,
+}
+
+/// What a mount is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MountType {
+    /// A file or directory of the host.
+    Bind,
+    /// A file system in memory.
+    Tmpfs,
+    /// Directories laid over one another.
+    Overlay,
+    /// Processes.
+    Proc,
+    /// Devices and drivers.
+    Sysfs,
+    /// Control groups.
+    Cgroup,
+    /// POSIX message queues.
+    Mqueue,
+    /// A file with a content that stands here.
+    File,
+}
+
+/// The long form of a mount.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools)]
+pub(crate) struct MountMap {
+    /// What it is.
+    #[serde(rename = "type")]
+    #[schemars(example = "bind")]
+    kind: MountType,
+    /// The file or directory of the host: of `bind`, and of `file` in place of `content`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "./src")]
+    source: Option<HostPath>,
+    /// Where it stands inside.
+    #[schemars(example = "/src")]
+    target: AbsolutePath,
+    /// Nothing can be written there; a tmpfs and an overlay with `upper` are writable by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool", example = false)]
+    read_only: Option<bool>,
+    /// A missing source is no error.
+    #[serde(default)]
+    #[schemars(example = true)]
+    optional: bool,
+    /// What is mounted below the source comes along: of `bind`; true by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool", example = false)]
+    recursive: Option<bool>,
+    /// Programs there can be executed; by default as the source has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool", example = false)]
+    exec: Option<bool>,
+    /// Set-user-id and set-group-id bits have effect.
+    #[serde(default)]
+    #[schemars(example = true)]
+    suid: bool,
+    /// Device nodes have effect.
+    #[serde(default)]
+    #[schemars(example = true)]
+    dev: bool,
+    /// The most that it may hold: of `tmpfs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "64m")]
+    size: Option<Size>,
+    /// The mode of the directory of a `tmpfs`, or of a `file`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "1777")]
+    mode: Option<Mode>,
+    /// What stands in the `file`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", example = "nameserver 127.0.0.1\n")]
+    content: Option<String>,
+    /// The lower directories of an `overlay`, the uppermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = &["./base"])]
+    lower: Vec<HostPath>,
+    /// The directory that takes the writes to an `overlay`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "./changes")]
+    upper: Option<HostPath>,
+    /// An empty directory beside `upper`, for the kernel's own use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "./work")]
+    work: Option<HostPath>,
+    /// Options of the file system: of `tmpfs`, `overlay` and `proc`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = &["hidepid=2"])]
+    options: Vec<String>,
+}
+
+const ALWAYS: [&str; 7] = ["type", "target", "read_only", "optional", "exec", "suid", "dev"];
+
+impl MountType {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Bind => "bind",
+            Self::Tmpfs => "tmpfs",
+            Self::Overlay => "overlay",
+            Self::Proc => "proc",
+            Self::Sysfs => "sysfs",
+            Self::Cgroup => "cgroup",
+            Self::Mqueue => "mqueue",
+            Self::File => "file",
+        }
+    }
+
+    /// The keys that mean something besides those of every mount.
+    fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Bind => &["source", "recursive"],
+            Self::Tmpfs => &["size", "mode", "options"],
+            Self::Overlay => &["lower", "upper", "work", "options"],
+            Self::Proc => &["options"],
+            Self::Sysfs | Self::Cgroup | Self::Mqueue => &[],
+            Self::File => &["source", "content", "mode"],
+        }
+    }
+}
+
+impl MountMap {
+    fn given(&self) -> impl Iterator<Item = &'static str> {
+        let given = [
+            ("source", self.source.is_some()),
+            ("recursive", self.recursive.is_some()),
+            ("size", self.size.is_some()),
+            ("mode", self.mode.is_some()),
+            ("content", self.content.is_some()),
+            ("lower", !self.lower.is_empty()),
+            ("upper", self.upper.is_some()),
+            ("work", self.work.is_some()),
+            ("options", !self.options.is_empty()),
+        ];
+        given.into_iter().filter_map(|(key, given)| given.then_some(key))
+    }
+
+    fn mount_kind(&mut self) -> Result<MountKind, Fault> {
+        let kind = self.kind;
+        if let Some(key) = self.given().find(|key| !kind.keys().contains(key)) {
+            return Err(meaningless(kind, key));
+        }
+        let options = std::mem::take(&mut self.options);
+        Ok(match kind {
+            MountType::Bind => {
+                let source = self.source.take().ok_or_else(|| missing(kind, "source"))?.0;
+                MountKind::Bind { source, recursive: self.recursive.unwrap_or(true) }
+            }
+            MountType::Tmpfs => MountKind::Tmpfs { size: self.size, mode: self.mode, options },
+            MountType::Overlay => self.overlay(options)?,
+            MountType::Proc => MountKind::Proc { options },
+            MountType::Sysfs => MountKind::Sysfs,
+            MountType::Cgroup => MountKind::Cgroup,
+            MountType::Mqueue => MountKind::Mqueue,
+            MountType::File => {
+                let content = content(self.content.take(), self.source.take())?;
+                MountKind::File { content, mode: self.mode.unwrap_or(FILE_MODE) }
+            }
+        })
+    }
+
+    fn overlay(&mut self, options: Vec<String>) -> Result<MountKind, Fault> {
+        if self.lower.is_empty() {
+            return Err(missing(self.kind, "lower"));
+        }
+        if self.upper.is_some() != self.work.is_some() {
+            let lacks = if self.upper.is_some() { "work" } else { "upper" };
+            return Err(missing(self.kind, lacks).help("`upper` and `work` come together"));
+        }
+        Ok(MountKind::Overlay {
+            lower: std::mem::take(&mut self.lower).into_iter().map(|path| path.0).collect(),
+            upper: self.upper.take().map(|path| path.0),
+            work: self.work.take().map(|path| path.0),
+            options,
+        })
+    }
+}
+
+fn missing(kind: MountType, key: &str) -> Fault {
+    let text = format!("a mount of type `{}` needs `{key}`", kind.word());
+    Fault::new("missing_key", text, format!("`{key}` is missing"))
+}
+
+fn meaningless(kind: MountType, key: &str) -> Fault {
+    let text = format!("`{key}` means nothing to a mount of type `{}`", kind.word());
+    let keys: Vec<&str> = kind.keys().iter().chain(&ALWAYS).copied().collect();
+    Fault::new("contradiction", text, "without meaning here")
+        .help(format!("it takes {}", super::fault::either(&keys).replace(" or ", " and ")))
+        .at(key)
+}
+
+/// The content of a file: exactly one of the two.
+fn content(text: Option<String>, source: Option<HostPath>) -> Result<FileContent, Fault> {
+    match (text, source) {
+        (Some(text), None) => Ok(FileContent::Text(text)),
+        (None, Some(path)) => Ok(FileContent::Source(path.0)),
+        (Some(_), Some(_)) => {
+            Err(Fault::new("contradiction", "`content` and `source` exclude each other", "not both")
+                .help("keep one of them")
+                .at("source"))
+        }
+        (None, None) => Err(Fault::new("missing_key", "the file has no content", "`content` or `source` is missing")
+            .help("write `content: TEXT`, or `source: FILE`")),
+    }
+}
+
+const FILE_MODE: Mode = Mode(0o444);
+
+impl ShortOrLong for Mount {
+    const WANTED: &'static str = "`SOURCE:TARGET[:rw]`, or a mapping";
+    type Long = MountMap;
+
+    fn short_schema() -> Vec<Schema> {
+        let target = AbsolutePath::components(":");
+        let pattern = format!("^[^:~][^:]*:{target}(:(ro|rw))?$");
+        vec![json_schema!({"type": "string", "pattern": pattern})]
+    }
+
+    fn short(text: &str) -> Result<Self, Fault> {
+        let mut parts = text.split(':');
+        let (source, target) = (parts.next().unwrap_or_default(), parts.next());
+        if source.starts_with('~') {
+            return Err(tilde(text));
+        }
+        let Some(target) = target.filter(|_| !source.is_empty()) else { return Err(no_target(text)) };
+        let read_only = match (parts.next(), parts.next()) {
+            (None | Some("ro"), None) => true,
+            (Some("rw"), None) => false,
+            (Some(option), _) => return Err(bad_option(text, option)),
+            (None, Some(_)) => return Err(no_target(text)),
+        };
+        let kind = MountKind::Bind { source: PathBuf::from(source), recursive: true };
+        Ok(Self::plain(kind, AbsolutePath::read(target)?, read_only))
+    }
+
+    fn long(mut long: MountMap) -> Result<Self, Fault> {
+        let kind = long.mount_kind()?;
+        let read_only = long.read_only.unwrap_or_else(|| kind.read_only());
+        let MountMap { target, optional, exec, suid, dev, .. } = long;
+        Ok(Self { kind, target, read_only, optional, exec, suid, dev })
+    }
+
+    fn written(&self) -> Written<MountMap> {
+        if let Some(text) = self.as_short() {
+            return Written::Short(text);
+        }
+        let mut map = self.kind.written(&self.target);
+        map.read_only = (self.read_only != self.kind.read_only()).then_some(self.read_only);
+        (map.optional, map.exec, map.suid, map.dev) = (self.optional, self.exec, self.suid, self.dev);
+        Written::Long(map)
+    }
+}
+short_or_long!(Mount);
+
+impl Mount {
+    fn plain(kind: MountKind, target: AbsolutePath, read_only: bool) -> Self {
+        Self { kind, target, read_only, optional: false, exec: None, suid: false, dev: false }
+    }
+
+    fn as_short(&self) -> Option<String> {
+        let MountKind::Bind { source, recursive: true } = &self.kind else { return None };
+        let short = format!("{}:{}{}", source.display(), self.target, if self.read_only { "" } else { ":rw" });
+        (Self::short(&short).as_ref() == Ok(self)).then_some(short)
+    }
+}
+
+impl MountKind {
+    /// What `read_only` is without a word.
+    fn read_only(&self) -> bool {
+        !matches!(self, Self::Tmpfs { .. } | Self::Overlay { upper: Some(_), .. })
+    }
+
+    fn written(&self, target: &AbsolutePath) -> MountMap {
+        let mut map = MountMap::empty(target.clone());
+        match self.clone() {
+            Self::Bind { source, recursive } => {
+                map.source = Some(HostPath(source));
+                map.recursive = (!recursive).then_some(false);
+            }
+            Self::Tmpfs { size, mode, options } => {
+                map.kind = MountType::Tmpfs;
+                (map.size, map.mode, map.options) = (size, mode, options);
+            }
+            Self::Overlay { lower, upper, work, options } => {
+                map.kind = MountType::Overlay;
+                map.lower = lower.into_iter().map(HostPath).collect();
+                (map.upper, map.work, map.options) = (upper.map(HostPath), work.map(HostPath), options);
+            }
+            Self::Proc { options } => (map.kind, map.options) = (MountType::Proc, options),
+            Self::Sysfs => map.kind = MountType::Sysfs,
+            Self::Cgroup => map.kind = MountType::Cgroup,
+            Self::Mqueue => map.kind = MountType::Mqueue,
+            Self::File { content, mode } => {
+                (map.kind, map.mode) = (MountType::File, Some(mode));
+                match content {
+                    FileContent::Text(text) => map.content = Some(text),
+                    FileContent::Source(path) => map.source = Some(HostPath(path)),
+                }
+            }
+        }
+        map
+    }
+}
+
+impl MountMap {
+    fn empty(target: AbsolutePath) -> Self {
+        Self {
+            kind: MountType::Bind,
+            source: None,
+            target,
+            read_only: None,
+            optional: false,
+            recursive: None,
+            exec: None,
+            suid: false,
+            dev: false,
+            size: None,
+            mode: None,
+            content: None,
+            lower: Vec::new(),
+            upper: None,
+            work: None,
+            options: Vec::new(),
+        }
+    }
+}
+
+fn no_target(text: &str) -> Fault {
+    Fault::value(format!("{} is not `SOURCE:TARGET`", shown(text)), "no target")
+        .help("write where it comes from and where it stands inside, such as `./src:/src`")
+}
+
+fn bad_option(text: &str, option: &str) -> Fault {
+    Fault::value(
+        format!("{} has the option {}, which is neither `ro` nor `rw`", shown(text), shown(option)),
+        "unknown option",
+    )
+    .help("write `ro` (the default) or `rw`; the long form takes the others")
+}
+
+/// The long form of a file.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FileMap {
+    /// What stands in the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", example = "hello\n")]
+    content: Option<String>,
+    /// A file of the host whose content it gets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = "./config.toml")]
+    source: Option<HostPath>,
+    /// Its mode.
+    #[serde(default = "file_mode")]
+    #[schemars(example = "0600")]
+    mode: Mode,
+}
+
+fn file_mode() -> Mode {
+    FILE_MODE
+}
+
+impl ShortOrLong for File {
+    const WANTED: &'static str = "a text, or a mapping";
+    type Long = FileMap;
+
+    fn short_schema() -> Vec<Schema> {
+        vec![json_schema!({"type": "string"})]
+    }
+
+    fn short(text: &str) -> Result<Self, Fault> {
+        Ok(Self { content: FileContent::Text(text.to_owned()), mode: FILE_MODE })
+    }
+
+    fn long(long: FileMap) -> Result<Self, Fault> {
+        Ok(Self { content: content(long.content, long.source)?, mode: long.mode })
+    }
+
+    fn written(&self) -> Written<FileMap> {
+        let (content, source) = match &self.content {
+            FileContent::Text(text) if self.mode == FILE_MODE => return Written::Short(text.clone()),
+            FileContent::Text(text) => (Some(text.clone()), None),
+            FileContent::Source(path) => (None, Some(HostPath(path.clone()))),
+        };
+        Written::Long(FileMap { content, source, mode: self.mode })
+    }
+}
+short_or_long!(File);
+
+impl Notation for Tmpfs {
+    const WANTED: &'static str = "a path with options, such as `/tmp:size=64m`";
+
+    fn pattern() -> String {
+        let option = format!("(size={}|mode=0?[0-7]{{3,4}})", Size::PATTERN);
+        format!("^{}(:{option}(,{option})*)?$", AbsolutePath::components(":"))
+    }
+
+    fn read(text: &str) -> Result<Self, Fault> {
+        let (target, options) = match text.split_once(':') {
+            Some((target, options)) => (target, Some(options)),
+            None => (text, None),
+        };
+        let mut tmpfs = Self { target: AbsolutePath::read(target)?, size: None, mode: None };
+        for option in options.into_iter().flat_map(|options| options.split(',')) {
+            match option.split_once('=') {
+                Some(("size", size)) => tmpfs.size = Some(Size::read(size)?),
+                Some(("mode", mode)) => tmpfs.mode = Some(Mode::read(mode)?),
+                _ => {
+                    let text = format!("{} is neither `size=…` nor `mode=…`", shown(option));
+                    return Err(Fault::value(text, "unknown option")
+                        .help("write, for example, `/tmp:size=64m,mode=1777`"));
+                }
+            }
+        }
+        Ok(tmpfs)
+    }
+}
+
+impl fmt::Display for Tmpfs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.target.fmt(f)?;
+        let size = self.size.map(|size| format!("size={size}"));
+        let mode = self.mode.map(|mode| format!("mode={mode}"));
+        let options: Vec<String> = size.into_iter().chain(mode).collect();
+        if options.is_empty() { Ok(()) } else { write!(f, ":{}", options.join(",")) }
+    }
+}
+
+impl Notation for Device {
+    const WANTED: &'static str = "a device such as `/dev/kvm`";
+
+    fn pattern() -> String {
+        let path = AbsolutePath::components(":");
+        format!("^{path}(:{path})?(:[rwm]+)?$")
+    }
+
+    fn read(text: &str) -> Result<Self, Fault> {
+        let mut parts: Vec<&str> = text.split(':').collect();
+        let access = match parts.as_slice() {
+            [_, last] | [_, _, last] if !last.starts_with('/') || parts.len() == 3 => parts.pop(),
+            _ => None,
+        };
+        let allowed = access.unwrap_or("rw");
+        if allowed.is_empty() || !allowed.chars().all(|c| matches!(c, 'r' | 'w' | 'm')) {
+            return Err(Fault::value(
+                format!("{} ends in {}, which is not made of `r`, `w`, `m`", shown(text), shown(allowed)),
+                "not an access",
+            )
+            .help("write, for example, `/dev/kvm` or `/dev/kvm:/dev/kvm:rw`"));
+        }
+        let paths = parts.into_iter().map(AbsolutePath::read).collect::<Result<Vec<_>, _>>()?;
+        let (source, target) = match paths.as_slice() {
+            [source] => (source, source),
+            [source, target] => (source, target),
+            _ => {
+                return Err(Fault::value(format!("{} has too many parts", shown(text)), "too many parts")
+                    .help("write `DEVICE[:TARGET][:rw]`"));
+            }
+        };
+        let (read, write) = (allowed.contains('r'), allowed.contains('w'));
+        Ok(Self { source: source.clone(), target: target.clone(), read, write })
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)?;
+        if self.source != self.target {
+            write!(f, ":{}", self.target)?;
+        }
+        match (self.read, self.write) {
+            (true, true) => Ok(()),
+            (true, false) => f.write_str(":r"),
+            (false, true) => f.write_str(":w"),
+            (false, false) => f.write_str(":m"),
+        }
+    }
+}
+notation!(Tmpfs, Device);
+

@@ -1,8 +1,15 @@
 //! The command: arguments, environment, identity, standard streams.
 
+use std::fmt;
 use std::path::PathBuf;
 
-use super::{Size, scalar::Mode};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::fault::{Fault, shown};
+use super::limits::plain_text;
+use super::notation::{Notation, ShortOrLong, Written, notation, short_or_long, words};
+use super::scalar::HostPath;
 
 /// What runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,10 +19,6 @@ pub enum Command {
     /// Text for `/bin/sh -c`.
     Shell(String),
 }
-
-/// Variables in the order of the manifest; no value: taken from the caller.
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct Environment(pub Vec<(String, Option<String>)>);
 
 /// A name, or a prefix with `*` at its end.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +32,7 @@ pub struct Var {
     pub choices: Vec<String>,
 }
 
+/// Whether the command has a terminal of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tty {
     Auto,
@@ -59,7 +63,8 @@ pub enum ErrorOutput {
 }
 
 /// A resource of setrlimit(2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Ulimit {
     As,
     Core,
@@ -92,33 +97,448 @@ pub struct Report {
     pub file: PathBuf,
 }
 
-/// One file written inside.
-#[derive(Clone, Debug, PartialEq)]
-pub struct File {
-    pub content: FileContent,
-    pub mode: Mode,
+impl<'de> Deserialize<'de> for Command {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct CommandVisitor;
+
+        impl<'de> de::Visitor<'de> for CommandVisitor {
+            type Value = Command;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a list of arguments, or a text for the shell")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Command, E> {
+                if text.is_empty() {
+                    return Err(E::custom(nothing_to_run()));
+                }
+                Ok(Command::Shell(text.to_owned()))
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Command, A::Error> {
+                let mut argv = Vec::new();
+                while let Some(argument) = items.next_element()? {
+                    argv.push(argument);
+                }
+                if argv.is_empty() {
+                    return Err(de::Error::custom(nothing_to_run()));
+                }
+                Ok(Command::Argv(argv))
+            }
+        }
+
+        from.deserialize_any(CommandVisitor)
+    }
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub enum FileContent {
-    Text(String),
-    /// Read from this file of the host when the plan is made.
-    Source(PathBuf),
+fn nothing_to_run() -> Fault {
+    Fault::value("the command is empty", "nothing to run")
+        .help("write a program and its arguments, such as `[echo, hello]`")
 }
 
-/// `"/tmp[:size=64m,mode=1777]"`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tmpfs {
-    pub target: super::AbsolutePath,
-    pub size: Option<Size>,
-    pub mode: Option<Mode>,
+impl Serialize for Command {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Argv(argv) => argv.serialize(to),
+            Self::Shell(text) => to.serialize_str(text),
+        }
+    }
 }
 
-/// `"/dev/kvm[:DST][:rwm]"`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Device {
-    pub source: super::AbsolutePath,
-    pub target: super::AbsolutePath,
-    pub read: bool,
-    pub write: bool,
+impl JsonSchema for Command {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Command".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"anyOf": [
+            {"type": "array", "items": {"type": "string"}, "minItems": 1,
+             "description": "The program and its arguments."},
+            {"type": "string", "minLength": 1, "description": "Text for `/bin/sh -c`."},
+        ]})
+    }
 }
+
+impl Notation for EnvPattern {
+    const WANTED: &'static str = "the name of a variable, or a prefix and `*`";
+
+    fn pattern() -> String {
+        r"^([A-Za-z_][A-Za-z0-9_]*\*?|\*)$".to_owned()
+    }
+
+    fn read(text: &str) -> Result<Self, Fault> {
+        let name = text.strip_suffix('*').unwrap_or(text);
+        if text == "*" || super::variables::is_name(name) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Fault::value(format!("{} is not {}", shown(text), Self::WANTED), "not a name")
+            .help("write a name such as `SSH_AUTH_SOCK` or `CI_*`"))
+    }
+}
+
+impl fmt::Display for EnvPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+notation!(EnvPattern);
+
+/// A text, or a number or boolean taken as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Text(pub(crate) String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+
+        impl de::Visitor<'_> for TextVisitor {
+            type Value = Text;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a text, number or boolean")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
+                Ok(Text(text.to_owned()))
+            }
+        }
+
+        // The tree's reader hands a unit struct's scalar over as it is written.
+        from.deserialize_unit_struct(AS_WRITTEN, TextVisitor)
+    }
+}
+
+/// The name by which a type asks the tree for a scalar's own characters.
+pub(super) const AS_WRITTEN: &str = "as written";
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.0)
+    }
+}
+
+impl JsonSchema for Text {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Text".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]})
+    }
+}
+
+/// The long form of a variable.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VarMap {
+    /// The value when neither `--set` nor the caller's environment gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Text", example = "release")]
+    default: Option<Text>,
+    /// What the variable is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", example = "how the program is built")]
+    description: Option<String>,
+    /// The values that it may have.
+    #[serde(default, rename = "enum", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(example = &["debug", "release"])]
+    choices: Vec<Text>,
+}
+
+impl<'de> Deserialize<'de> for Var {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct VarVisitor;
+
+        impl<'de> de::Visitor<'de> for VarVisitor {
+            type Value = Var;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a text, number or boolean, or a mapping")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Var, E> {
+                Ok(Var { default: Some(text.to_owned()), ..Var::default() })
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Var, A::Error> {
+                let long = VarMap::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(Var {
+                    default: long.default.map(|text| text.0),
+                    description: long.description,
+                    choices: long.choices.into_iter().map(|text| text.0).collect(),
+                })
+            }
+        }
+
+        from.deserialize_unit_struct(AS_WRITTEN, VarVisitor)
+    }
+}
+
+impl Serialize for Var {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match (&self.default, &self.description, self.choices.is_empty()) {
+            (Some(text), None, true) => to.serialize_str(text),
+            (default, description, _) => VarMap {
+                default: default.clone().map(Text),
+                description: description.clone(),
+                choices: self.choices.iter().cloned().map(Text).collect(),
+            }
+            .serialize(to),
+        }
+    }
+}
+
+impl JsonSchema for Var {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Var".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let long = generator.subschema_for::<VarMap>();
+        json_schema!({"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}, long]})
+    }
+}
+
+impl<'de> Deserialize<'de> for Tty {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct TtyVisitor;
+
+        impl de::Visitor<'_> for TtyVisitor {
+            type Value = Tty;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("`auto`, `true` or `false`")
+            }
+
+            fn visit_bool<E: de::Error>(self, yes: bool) -> Result<Tty, E> {
+                Ok(if yes { Tty::Yes } else { Tty::No })
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Tty, E> {
+                match text {
+                    "auto" => Ok(Tty::Auto),
+                    other => Err(E::custom(super::fault::unknown_word(other, &["auto", "true", "false"]))),
+                }
+            }
+        }
+
+        from.deserialize_bool(TtyVisitor)
+    }
+}
+
+impl Serialize for Tty {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => to.serialize_str("auto"),
+            Self::Yes => to.serialize_bool(true),
+            Self::No => to.serialize_bool(false),
+        }
+    }
+}
+
+impl JsonSchema for Tty {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Tty".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let auto = words(&[("auto", "A terminal of its own iff stdin and stdout are terminals.")]);
+        json_schema!({"anyOf": [auto, {"type": "boolean"}]})
+    }
+}
+
+/// Defines how a standard stream is written: a word, or a file.
+macro_rules! stream {
+    ($type:ident, $wanted:literal, $([$word:literal, $variant:ident, $meaning:literal]),*) => {
+        impl Notation for $type {
+            const WANTED: &'static str = $wanted;
+
+            fn pattern() -> String {
+                HostPath::pattern()
+            }
+
+            fn schema() -> Schema {
+                let file = json_schema!({"type": "string", "pattern": Self::pattern(),
+                    "description": "A file of the host."});
+                json_schema!({"anyOf": [words(&[$(($word, $meaning)),*]), file]})
+            }
+
+            fn read(text: &str) -> Result<Self, Fault> {
+                match text {
+                    $($word => Ok(Self::$variant),)*
+                    path => Ok(Self::File(HostPath::read(path)?.0)),
+                }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$variant => f.write_str($word),)*
+                    Self::File(path) => path.display().fmt(f),
+                }
+            }
+        }
+
+        notation!($type);
+    };
+}
+
+stream!(Input, "`inherit`, `none`, or a file",
+    ["inherit", Inherit, "The caller's, untouched."], ["none", None, "Empty."]);
+stream!(Output, "`inherit`, `none`, or a file",
+    ["inherit", Inherit, "The caller's, untouched."], ["none", None, "Thrown away."]);
+stream!(ErrorOutput, "`inherit`, `none`, `stdout`, or a file",
+    ["inherit", Inherit, "The caller's, untouched."], ["none", None, "Thrown away."],
+    ["stdout", Stdout, "Where stdout goes."]);
+
+impl Ulimit {
+    const ALL: &[(&str, &str)] = &[
+        ("as", "Address space in bytes."),
+        ("core", "Core dumps in bytes; 0 by default."),
+        ("cpu", "Processor time in seconds, of one process."),
+        ("data", "Data segment in bytes."),
+        ("fsize", "Size of a file that is written, in bytes."),
+        ("locks", "File locks."),
+        ("memlock", "Locked memory in bytes."),
+        ("msgqueue", "POSIX message queues in bytes."),
+        ("nice", "How far the nice value may be raised."),
+        ("nofile", "Open files."),
+        ("nproc", "Processes of the user."),
+        ("rss", "Resident memory in bytes; without effect on Linux."),
+        ("rtprio", "Real-time priority."),
+        ("rttime", "Real-time processor time in microseconds."),
+        ("sigpending", "Queued signals."),
+        ("stack", "Stack in bytes."),
+    ];
+}
+
+/// The schema of `ulimits`: each resource is a key of its own, so that editors complete it.
+pub(crate) fn ulimits_schema(generator: &mut SchemaGenerator) -> Schema {
+    let value = generator.subschema_for::<UlimitValue>();
+    let mut properties = serde_json::Map::new();
+    for (name, meaning) in Ulimit::ALL {
+        let mut of = value.clone();
+        of.insert("description".to_owned(), (*meaning).into());
+        of.insert("examples".to_owned(), serde_json::json!([1024]));
+        properties.insert((*name).to_owned(), of.into());
+    }
+    json_schema!({"type": "object", "properties": properties, "additionalProperties": false})
+}
+
+plain_text!(
+    LimitNumber,
+    "a number or `unlimited`",
+    r"^([0-9]{1,18}|unlimited)$",
+    Some((0, i64::MAX as u64)),
+    |text| text == "unlimited" || text.len() <= 19 && text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<i64>().is_ok(),
+    "write a number, or `unlimited`"
+);
+
+impl LimitNumber {
+    fn value(&self) -> Option<u64> {
+        self.0.parse().ok()
+    }
+
+    fn of(value: Option<u64>) -> Self {
+        Self(value.map_or_else(|| "unlimited".to_owned(), |number| number.to_string()))
+    }
+}
+
+/// The long form of a resource limit.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UlimitMap {
+    /// The limit that is enforced.
+    #[schemars(example = 1024)]
+    soft: LimitNumber,
+    /// The most that the command may raise it to.
+    #[schemars(example = 4096)]
+    hard: LimitNumber,
+}
+
+impl ShortOrLong for UlimitValue {
+    const WANTED: &'static str = "a number, `unlimited`, or a mapping of `soft` and `hard`";
+    const INTEGERS: bool = true;
+    type Long = UlimitMap;
+
+    fn short_schema() -> Vec<Schema> {
+        vec![
+            json_schema!({"type": "integer", "minimum": 0, "maximum": i64::MAX}),
+            json_schema!({"type": "string", "pattern": LimitNumber::pattern()}),
+        ]
+    }
+
+    fn short(text: &str) -> Result<Self, Fault> {
+        let both = LimitNumber::read(text)?.value();
+        Ok(Self { soft: both, hard: both })
+    }
+
+    fn number(number: u64) -> Result<Self, Fault> {
+        Self::short(&number.to_string())
+    }
+
+    fn long(long: UlimitMap) -> Result<Self, Fault> {
+        Ok(Self { soft: long.soft.value(), hard: long.hard.value() })
+    }
+
+    fn written(&self) -> Written<UlimitMap> {
+        match self.soft {
+            Some(number) if self.soft == self.hard => Written::Number(number),
+            None if self.hard.is_none() => Written::Short("unlimited".to_owned()),
+            _ => Written::Long(UlimitMap {
+                soft: LimitNumber::of(self.soft),
+                hard: LimitNumber::of(self.hard),
+            }),
+        }
+    }
+}
+short_or_long!(UlimitValue);
+
+/// The form of a report.
+#[derive(Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ReportFormat {
+    /// One JSON object, whose schema `sixdocker schema report` prints.
+    #[default]
+    Json,
+}
+
+/// The long form of `report`.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReportMap {
+    /// The file that the report is written to.
+    #[schemars(example = "report.json")]
+    file: HostPath,
+    /// Its form.
+    #[serde(default)]
+    #[schemars(example = "json")]
+    format: ReportFormat,
+}
+
+impl ShortOrLong for Report {
+    const WANTED: &'static str = "a file, or a mapping";
+    type Long = ReportMap;
+
+    fn short_schema() -> Vec<Schema> {
+        vec![json_schema!({"type": "string", "pattern": HostPath::pattern()})]
+    }
+
+    fn short(text: &str) -> Result<Self, Fault> {
+        Ok(Self { file: HostPath::read(text)?.0 })
+    }
+
+    fn long(long: ReportMap) -> Result<Self, Fault> {
+        Ok(Self { file: long.file.0 })
+    }
+
+    fn written(&self) -> Written<ReportMap> {
+        Written::Short(self.file.display().to_string())
+    }
+}
+short_or_long!(Report);

@@ -1,0 +1,124 @@
+//! Keys that contradict one another.
+
+use super::{CgroupManager, Input, Manifest, Network, RootSource, Sharing, Size, Tty, Write};
+use crate::diagnostic::{Place, Problem};
+use crate::source::Pointer;
+
+impl Manifest {
+    /// Everything that no sandbox can fulfil together, whatever the host.
+    #[must_use]
+    pub fn contradictions(&self) -> Vec<Problem> {
+        let mut found = self.of_limits();
+        found.extend(self.of_ulimits());
+        found.extend(self.of_process());
+        found.extend(self.of_files());
+        found.extend(self.of_network());
+        found
+    }
+
+    fn of_limits(&self) -> Vec<Problem> {
+        let limits = &self.limits;
+        let at = Pointer::root().key("limits");
+        let above = |high: Option<Size>| matches!((high, limits.memory), (Some(high), Some(most)) if high > most);
+        let mut found = Vec::new();
+        if above(limits.memory_high) {
+            found.push(contradiction(at.key("memory_high"), "`memory_high` is more than `memory`", "lower it below `memory`"));
+        }
+        if above(limits.memory_low) {
+            found.push(contradiction(at.key("memory_low"), "`memory_low` is more than `memory`", "lower it below `memory`"));
+        }
+        if limits.swap.is_some() && limits.memory.is_none() {
+            found.push(contradiction(at.key("swap"), "`swap` limits nothing without `memory`", "set `memory`, too"));
+        }
+        if self.cgroup.manager == CgroupManager::None && self.needs_cgroup() {
+            found.push(contradiction(Pointer::root().key("cgroup"), "`cgroup: none` leaves nothing that could enforce `limits`",
+                "leave `cgroup` out, or the limits"));
+        }
+        found
+    }
+
+    /// Whether a limit is asked for that only a control group can enforce.
+    fn needs_cgroup(&self) -> bool {
+        let own = super::Limits {
+            cpu_time: None,
+            output: None,
+            oom_group: None,
+            ..self.limits.clone()
+        };
+        own != super::Limits::default()
+    }
+
+    fn of_ulimits(&self) -> Vec<Problem> {
+        let unlimited = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
+        let over = self.ulimits.iter().filter(|(_, value)| unlimited(value.soft) > unlimited(value.hard));
+        let problem = |name: &super::Ulimit| {
+            let word = serde_json::to_value(name).ok();
+            let word = word.as_ref().and_then(|word| word.as_str()).unwrap_or_default().to_owned();
+            let at = Pointer::root().key("ulimits").key(&word).key("soft");
+            contradiction(at, "the soft limit is more than the hard one", "lower `soft`, or raise `hard`")
+        };
+        over.map(|(name, _)| problem(name)).collect()
+    }
+
+    fn of_process(&self) -> Vec<Problem> {
+        let root = Pointer::root();
+        let mut found = Vec::new();
+        if self.init && self.namespaces.pid == Sharing::Host {
+            found.push(contradiction(root.key("init"), "`init` is process 1 of its own namespace, and `namespaces.pid` is `host`",
+                "leave one of the two out"));
+        }
+        if self.tty == Tty::Yes && self.stdin != Input::Inherit {
+            found.push(contradiction(root.key("tty"), "with a terminal of its own the command reads from it, and `stdin` says otherwise",
+                "leave `tty` or `stdin` out"));
+        }
+        found
+    }
+
+    fn of_files(&self) -> Vec<Problem> {
+        let mut found = Vec::new();
+        let at = Pointer::root().key("rootfs");
+        let host = self.rootfs.source == RootSource::Host;
+        if host && !matches!(self.rootfs.write, None | Some(Write::None)) {
+            found.push(contradiction(at.key("write"), "the host's own files are never written",
+                "leave `write` out, or name a directory as `path`"));
+        }
+        let layered = matches!(self.rootfs.write, None | Some(Write::Discard));
+        if self.rootfs.size.is_some() && !host && !layered {
+            found.push(contradiction(at.key("size"), "`size` limits the layer of `write: discard`, and there is none",
+                "leave `size` out"));
+        }
+        found.extend(self.same_targets());
+        found
+    }
+
+    fn same_targets(&self) -> Vec<Problem> {
+        let mut seen = std::collections::BTreeSet::new();
+        let again = self.mounts.iter().enumerate().filter(|(_, mount)| !seen.insert(&mount.target));
+        let problem = |(n, mount): (usize, &super::Mount)| {
+            let at = Pointer::root().key("mounts").index(n);
+            contradiction(at, &format!("two mounts stand on `{}`", mount.target), "keep one of them")
+        };
+        again.map(problem).collect()
+    }
+
+    fn of_network(&self) -> Vec<Problem> {
+        let shared = self.network == Network::Host;
+        let names = self.sysctls.keys().filter(|name| shared && name.starts_with("net."));
+        let at = |name: &String| Pointer::root().key("sysctls").key(name);
+        names
+            .map(|name| contradiction(at(name), "with `network: host` this would change the host's own parameter",
+                "leave it out, or take `network: none`"))
+            .collect()
+    }
+}
+
+fn contradiction(at: Pointer, text: &str, help: &str) -> Problem {
+    Problem {
+        code: "contradiction",
+        at: Place::Value(at),
+        text: text.to_owned(),
+        label: "contradicts another key".to_owned(),
+        help: Some(help.to_owned()),
+        fix: None,
+    }
+}

@@ -1,0 +1,144 @@
+//! The `environment` section.
+
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::fault::{Fault, shown};
+use super::limits::plain_text;
+use super::notation::Notation;
+use super::process::AS_WRITTEN;
+
+/// Variables in the order of the manifest; no value: taken from the caller.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Environment(pub Vec<(String, Option<String>)>);
+
+plain_text!(
+    EnvName,
+    "the name of a variable",
+    "^[^=]+$",
+    None,
+    |text| !text.is_empty() && !text.contains('='),
+    "write a name without `=`"
+);
+
+/// A variable's value; nothing: taken from the caller.
+struct EnvValue(Option<String>);
+
+impl<'de> Deserialize<'de> for EnvValue {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct EnvValueVisitor;
+
+        impl de::Visitor<'_> for EnvValueVisitor {
+            type Value = EnvValue;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a text, number or boolean, or nothing")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<EnvValue, E> {
+                Ok(EnvValue(Some(text.to_owned())))
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<EnvValue, E> {
+                Ok(EnvValue(None))
+            }
+        }
+
+        from.deserialize_unit_struct(AS_WRITTEN, EnvValueVisitor)
+    }
+}
+
+/// `K=V`, or `K` alone: taken from the caller.
+struct Assignment(String, Option<String>);
+
+impl Assignment {
+    fn read(text: &str) -> Result<Self, Fault> {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (text, None),
+        };
+        if name.is_empty() {
+            return Err(Fault::value(format!("{} has no name before `=`", shown(text)), "no name")
+                .help("write `NAME=value`"));
+        }
+        Ok(Self(name.to_owned(), value))
+    }
+}
+
+impl<'de> Deserialize<'de> for Assignment {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Self::read(&String::deserialize(from)?).map_err(de::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Environment {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct EnvironmentVisitor;
+
+        impl<'de> de::Visitor<'de> for EnvironmentVisitor {
+            type Value = Environment;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a mapping, or a list of `NAME=value`")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Environment, A::Error> {
+                let mut all = Vec::new();
+                while let Some((name, value)) = map.next_entry::<EnvName, EnvValue>()? {
+                    all.push((name.0, value.0));
+                }
+                Ok(Environment(all))
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Environment, A::Error> {
+                let mut all = Vec::new();
+                while let Some(Assignment(name, value)) = items.next_element()? {
+                    all.push((name, value));
+                }
+                Ok(Environment(all))
+            }
+        }
+
+        from.deserialize_any(EnvironmentVisitor)
+    }
+}
+
+impl Serialize for Environment {
+    /// As a mapping, unless a name stands twice.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        if names.windows(2).any(|pair| pair[0] == pair[1]) {
+            return to.collect_seq(self.0.iter().map(|(name, value)| match value {
+                Some(value) => format!("{name}={value}"),
+                None => name.clone(),
+            }));
+        }
+        let mut map = to.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl JsonSchema for Environment {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Environment".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let name = generator.subschema_for::<EnvName>();
+        json_schema!({"anyOf": [
+            {"type": "object", "propertyNames": name, "additionalProperties": {"anyOf": [
+                {"type": "string"}, {"type": "number"}, {"type": "boolean"},
+                {"type": "null", "description": "Taken from the caller."},
+            ]}},
+            {"type": "array", "items": {"type": "string", "pattern": "^[^=]",
+                "description": "`NAME=value`, or a name alone: taken from the caller."}},
+        ]})
+    }
+}
