@@ -15,6 +15,7 @@ pub mod check;
 pub mod cli;
 pub mod diagnostic;
 pub mod execute;
+pub mod explain;
 pub mod host;
 pub mod inputs;
 pub mod manifest;

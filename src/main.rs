@@ -1,7 +1,9 @@
 //! The command line of sixdocker.
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let begun = Instant::now();
+    ExitCode::from(sixdocker::cli::main(std::env::args_os().collect(), begun))
 }

@@ -8,6 +8,7 @@
 mod mount;
 mod process;
 mod security;
+mod start;
 mod terminal;
 
 use std::ffi::{CStr, OsStr, c_char, c_long};
@@ -21,7 +22,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::libc;
 
-pub use self::{mount::*, process::*, security::*, terminal::*};
+pub use self::{mount::*, process::*, security::*, start::closed_at_start, terminal::*};
 
 macro_rules! calls {
     ($($name:ident = $text:literal),* $(,)?) => {
