@@ -16,8 +16,8 @@ mod up;
 use std::ffi::OsString;
 use std::time::Instant;
 
-use clap::{CommandFactory, Parser};
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 use crate::render::tame;
 use args::{Cli, Command, UpAlone};
@@ -34,7 +34,7 @@ pub fn main(words: Vec<OsString>, begun: Instant) -> u8 {
     let first = words.get(1).and_then(|word| word.to_str()).unwrap_or_default().to_owned();
     match parse(&words, &first) {
         Ok(command) => perform(command, &words, begun),
-        Err(error) => refuse(error, &first),
+        Err(error) => refuse(&error, &first),
     }
 }
 
@@ -51,7 +51,7 @@ fn parse(words: &[OsString], first: &str) -> Result<Command, clap::Error> {
 fn perform(command: Command, words: &[OsString], begun: Instant) -> u8 {
     match command {
         Command::Up(up) => up::up(up, begun),
-        Command::Run(flags) => run::run(*flags, words, begun),
+        Command::Run(flags) => run::run(&flags, words, begun),
         Command::Plan(plan) => plan::plan(&plan),
         Command::Check(check) => check::check(&check),
         Command::Schema { which } => texts::schema(which),
@@ -63,7 +63,7 @@ fn perform(command: Command, words: &[OsString], begun: Instant) -> u8 {
 }
 
 /// Prints a help text, or what is wrong with the arguments.
-fn refuse(error: clap::Error, first: &str) -> u8 {
+fn refuse(error: &clap::Error, first: &str) -> u8 {
     let text = error.render();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         let colour = crate::render::Style::of(std::io::stdout()).colour;
@@ -72,7 +72,7 @@ fn refuse(error: clap::Error, first: &str) -> u8 {
     }
     let text: Vec<_> = text.to_string().lines().map(|line| tame(line).into_owned()).collect();
     output::complain(&text.join("\n"));
-    if let Some(instead) = run::instead(&error).filter(|_| first == "run") {
+    if let Some(instead) = run::instead(error).filter(|_| first == "run") {
         output::complain(&format!("\n{instead}"));
     }
     match first {

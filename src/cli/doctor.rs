@@ -2,16 +2,17 @@
 
 use super::args::Format;
 use super::output;
-use crate::probe;
+use crate::{doctor, probe};
 
-/// Prints the facts about this machine, or what follows from them.
+/// Prints what was found; for programs, with the facts that `plan --host` reads.
 pub(super) fn doctor(format: Format) -> u8 {
     let host = probe::host(None);
+    let checks = doctor::checks(&host);
     match format {
-        Format::Json => {
-            let text = serde_json::to_string_pretty(&host);
-            output::print(&text.unwrap_or_else(|error| error.to_string()), 0)
+        Format::Json => output::print(&doctor::json(&host, &checks), 0),
+        Format::Human => {
+            let failed = checks.iter().any(|check| check.verdict == doctor::Verdict::Fail);
+            output::print(&doctor::listing(&checks), u8::from(failed))
         }
-        Format::Human => output::print(&crate::planner::doctor(&host), 0),
     }
 }

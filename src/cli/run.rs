@@ -16,11 +16,12 @@ use clap::error::{ContextKind, ContextValue};
 use super::asked::{Asked, Refused};
 use super::{REFUSED, output, up};
 use crate::diagnostic::{Place, Problem};
-use crate::manifest::{Command, Manifest, Variables};
+use crate::manifest::{Command, Variables};
 use crate::render::{self, Style};
-use crate::source::{Document, Source};
+use crate::source::Source;
 use draft::Draft;
-pub use flags::Run;
+
+pub(super) use flags::Run;
 pub(super) use line::Line;
 
 /// Runs the command, or prints the manifest.

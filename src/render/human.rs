@@ -3,7 +3,10 @@
 use std::fmt::{self, Display, Formatter, Write};
 use std::ops::Range;
 
-use miette::{Diagnostic, LabeledSpan, MietteError, MietteSpanContents, ReportHandler, SourceCode, SourceSpan, SpanContents};
+use miette::{
+    Diagnostic, LabeledSpan, MietteError, MietteSpanContents, ReportHandler, SourceCode,
+    SourceSpan, SpanContents,
+};
 use unicode_width::UnicodeWidthStr;
 
 use super::{Position, Style, escape, excerpt::Excerpt};
@@ -124,7 +127,8 @@ impl ReportHandler for Style {
         });
         self.head(diagnostic, line.as_deref(), f)?;
         let mut gutter = 1;
-        if let (Some(label), Some(line)) = (&label, &line) {
+        let shown = line.as_ref().filter(|line| !line.data().is_empty());
+        if let (Some(label), Some(line)) = (&label, shown) {
             gutter = line.line().to_string().len();
             self.excerpt(label, &**line, gutter, f)?;
         }

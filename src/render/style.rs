@@ -29,7 +29,8 @@ impl Style {
         }
         let plain = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let colour = !plain && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let columns = crate::sys::columns(output).map_or(80, usize::from);
+        let window = crate::sys::supervise::Window::of(output);
+        let columns = window.map_or(80, |window| usize::from(window.columns));
         Self { colour, unicode: !plain && utf8(), width: columns.clamp(20, 160), wrap: true }
     }
 

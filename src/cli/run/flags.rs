@@ -8,7 +8,7 @@ use clap::{ArgAction, Args};
 /// Docker's words for a sandbox.
 #[derive(Clone, Debug, Default, Args)]
 #[command(disable_help_flag = true)]
-pub struct Run {
+pub(in crate::cli) struct Run {
     /// Print this help
     #[arg(long, action = ArgAction::Help)]
     help: Option<bool>,

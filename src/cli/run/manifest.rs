@@ -108,10 +108,9 @@ fn limits(draft: &mut Draft, flags: &Run) {
 /// Docker counts memory and swap together; the manifest counts swap alone.
 fn swap(draft: &mut Draft, flags: &Run) {
     let Some(both) = &flags.memory_swap else { return };
-    let read = |text: &String| text.parse::<crate::manifest::Size>().ok();
-    match (flags.memory.as_ref().and_then(read), read(both)) {
-        (Some(memory), Some(both_bytes)) if both_bytes >= memory => {
-            draft.put(&["limits", "swap"], (both_bytes.0 - memory.0).into(), both);
+    match (flags.memory.as_deref().and_then(bytes), bytes(both)) {
+        (Some(memory), Some(total)) if total >= memory => {
+            draft.put(&["limits", "swap"], (total - memory).into(), both);
         }
         (Some(_), Some(_)) => draft.refuse(
             both,
@@ -131,6 +130,21 @@ fn swap(draft: &mut Draft, flags: &Run) {
             "give --memory too: --memory-swap is memory and swap together",
         ),
     }
+}
+
+/// A size as docker writes it. What is none is left to the manifest's reading, which says so.
+fn bytes(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(|byte| byte.is_ascii_digit()).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let shift = match unit.to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
 /// `nofile=1024:2048`
