@@ -61,7 +61,7 @@ fn sorted(source: &Source, document: Option<Document>, mut problems: Vec<Problem
         let span = render::bytes(problem, source, document.as_ref());
         (span.start, span.end, problem.text.clone())
     });
-    problems.dedup_by(|one, other| one == other);
+    problems.dedup();
     Checked { document, problems }
 }
 
@@ -79,8 +79,7 @@ pub struct Mended {
 /// The longest chain of faults that hide behind one another.
 const ROUNDS: usize = 8;
 
-/// Applies the fixes that are certain, until there is none left; a fix that brings no text with
-/// fewer faults is taken back.
+/// Applies the fixes that are certain, until there is none left.
 #[must_use]
 pub fn mend(source: &Source, checked: &Checked, check: &dyn Fn(&Source) -> Checked) -> Mended {
     let (source, checked) = (source.clone(), checked.clone());
@@ -143,14 +142,12 @@ pub fn replace(file: &Path, old: &str, new: &str) -> io::Result<()> {
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
-    let written = fs::OpenOptions::new().write(true).create_new(true).open(&beside).and_then(
-        |mut file| {
-            file.set_permissions(fs::Permissions::from_mode(mode))?;
-            file.write_all(new.as_bytes())?;
-            file.sync_all()
-        },
-    );
-    let moved = written.and_then(|()| fs::rename(&beside, &path));
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).open(&beside)?;
+    let moved = file
+        .set_permissions(fs::Permissions::from_mode(mode))
+        .and_then(|()| file.write_all(new.as_bytes()))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&beside, &path));
     moved.inspect_err(|_| _ = fs::remove_file(&beside))
 }
 

@@ -30,10 +30,10 @@ pub const REFUSED: u8 = 125;
 /// Does what the arguments say; returns the code to exit with. `begun` is when the program was
 /// started.
 #[must_use]
-pub fn main(words: Vec<OsString>, begun: Instant) -> u8 {
+pub fn main(words: &[OsString], begun: Instant) -> u8 {
     let first = words.get(1).and_then(|word| word.to_str()).unwrap_or_default().to_owned();
-    match parse(&words, &first) {
-        Ok(command) => perform(command, &words, begun),
+    match parse(words, &first) {
+        Ok(command) => perform(command, words, begun),
         Err(error) => refuse(&error, &first),
     }
 }

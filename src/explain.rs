@@ -50,7 +50,7 @@ pub fn about(what: &str, width: usize) -> Result<String, String> {
     let near = known
         .iter()
         .map(|word| (strsim::damerau_levenshtein(word, what), word))
-        .filter(|(distance, word)| *distance <= 2.max(word.len() / 3))
+        .filter(|(distance, word)| *distance <= (word.len() / 3).max(2))
         .min();
     let hint = near.map_or_else(
         || "`sixdocker explain` lists all keys and codes".to_owned(),

@@ -5,5 +5,6 @@ use std::time::Instant;
 
 fn main() -> ExitCode {
     let begun = Instant::now();
-    ExitCode::from(sixdocker::cli::main(std::env::args_os().collect(), begun))
+    let words: Vec<_> = std::env::args_os().collect();
+    ExitCode::from(sixdocker::cli::main(&words, begun))
 }

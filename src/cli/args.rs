@@ -33,7 +33,7 @@ pub(super) struct Cli {
     pub(super) command: Command,
 }
 
-/// `up` by itself.
+// `up` by itself.
 #[derive(Debug, Parser)]
 #[command(name = "sixdocker up", bin_name = "sixdocker up", about = UP, after_help = UP_EXAMPLE)]
 pub(super) struct UpAlone {
@@ -46,7 +46,7 @@ pub(super) enum Command {
     #[command(about = UP, after_help = UP_EXAMPLE)]
     Up(Up),
     /// Runs a command in a sandbox that flags describe, in the words of docker
-    #[command(after_help = "\
+    #[command(disable_help_flag = true, after_help = "\
 Examples:
   sixdocker run -ti --rootfs ./busybox /bin/sh
   sixdocker run -m 100m --rootfs ./busybox -- stress --vm-bytes 800m --vm-keep -m 1
@@ -107,7 +107,7 @@ Example:
     Man,
 }
 
-/// A manifest, and what is said besides it.
+// A manifest, and what is said besides it. (A doc comment would become the command's.)
 #[derive(Debug, Args)]
 pub(super) struct Given {
     /// The manifest; - is standard input

@@ -64,9 +64,19 @@ impl Asked {
         let (base, stem) = home(&given.file);
         asked.place(&base, &stem);
         for word in &given.args {
-            asked.manifest.args.push(word.to_string_lossy().into_owned());
+            match word.to_str() {
+                Some(word) => asked.manifest.args.push(word.to_owned()),
+                None => return Err(asked.not_text(&word.to_string_lossy())),
+            }
         }
         Ok(asked)
+    }
+
+    /// An argument that no manifest could hold.
+    fn not_text(self, word: &str) -> Box<Refused> {
+        let text = format!("the argument {word} is not UTF-8");
+        let problem = fault("bad_flag", text);
+        Box::new(Refused { source: self.source, document: None, problems: vec![problem] })
     }
 
     /// Where it lies.
@@ -121,17 +131,19 @@ impl Refused {
 pub(super) fn open(file: &OsStr) -> Result<Source, Box<Refused>> {
     if file == "-" {
         let name = "standard input";
-        return Source::read(name, std::io::stdin().lock()).map_err(|e| unreadable(name, &e.to_string()));
+        let read = Source::read(name, std::io::stdin().lock());
+        return read.map_err(|error| unreadable(name, &error.to_string()));
     }
     let name = file.to_string_lossy();
     let read = || {
-        let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(file)?;
+        let mut options = OpenOptions::new();
+        let opened = options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(file)?;
         let kind = opened.metadata()?.file_type();
         if let Some(what) = odd(kind).filter(|_| !handed_over(&name)) {
             return Err(std::io::Error::other(what));
         }
-        sys::supervise::set_nonblocking(opened.as_fd(), false).ok();
-        Source::read(name.as_ref(), opened)
+        _ = sys::supervise::set_nonblocking(opened.as_fd(), false);
+        Source::read(&*name, opened)
     };
     read().map_err(|error| unreadable(&name, &error.to_string()))
 }
@@ -154,16 +166,15 @@ fn handed_over(name: &str) -> bool {
 
 fn unreadable(name: &str, why: &str) -> Box<Refused> {
     let why = why.split(" (os error").next().unwrap_or(why);
-    let problem = Problem {
-        code: "unreadable",
-        at: Place::Bytes(0..0),
-        text: format!("can't be read: {why}"),
-        label: String::new(),
-        help: None,
-        fix: None,
-    };
+    let problem = fault("unreadable", format!("can't be read: {why}"));
     let source = Source::new(name, "");
     Box::new(Refused { source, document: None, problems: vec![problem] })
+}
+
+/// A fault that is nowhere in the text.
+fn fault(code: &'static str, text: String) -> Problem {
+    let (at, label) = (Place::Bytes(0..0), String::new());
+    Problem { code, at, text, label, help: None, fix: None }
 }
 
 /// Where a manifest lies, and its name without endings.

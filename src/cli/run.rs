@@ -12,6 +12,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use clap::error::{ContextKind, ContextValue};
+use serde_json::Value;
 
 use super::asked::{Asked, Refused};
 use super::{REFUSED, output, up};
@@ -45,11 +46,8 @@ pub(super) fn run(flags: &Run, words: &[OsString], begun: Instant) -> u8 {
 fn read(draft: &Draft, line: Line) -> Result<Asked, Box<Refused>> {
     let mut root = draft.root.clone();
     let mut command = Vec::new();
-    if let Some(serde_json::Value::Array(words)) = root.get_mut("command") {
-        let words = words.iter_mut().filter_map(|word| word.as_str());
-        command.extend(words.map(|word| word.replace("$$", "$")));
-    }
-    if let Some(serde_json::Value::Array(words)) = root.get_mut("command") {
+    if let Some(Value::Array(words)) = root.get_mut("command") {
+        command.extend(words.iter().filter_map(Value::as_str).map(|word| word.replace("$$", "$")));
         words.truncate(1);
     }
     let source = Source { name: "command line".to_owned(), text: yaml::document(&root) };

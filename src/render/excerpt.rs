@@ -37,10 +37,10 @@ impl Excerpt {
         }
         for cell in shown {
             line.push_str(&cell.text);
-            match cell.marked {
-                true => marked += cell.width,
-                false if marked == 0 && start < end => before += cell.width,
-                false => {}
+            if cell.marked {
+                marked += cell.width;
+            } else if marked == 0 && start < end {
+                before += cell.width;
             }
         }
         if start >= end {

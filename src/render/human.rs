@@ -70,7 +70,7 @@ impl Diagnostic for Shown<'_> {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn Display + 'a>> {
-        self.problem.help.as_ref().map(|help| Box::new(help) as Box<dyn Display>)
+        self.problem.help.as_ref().map(|help| Box::new(help) as Box<dyn Display + 'a>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {

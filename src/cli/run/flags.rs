@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 
-/// Docker's words for a sandbox.
+// Docker's words for a sandbox. (A doc comment would become the command's.)
 #[derive(Clone, Debug, Default, Args)]
-#[command(disable_help_flag = true)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(in crate::cli) struct Run {
     /// Print this help
     #[arg(long, action = ArgAction::Help)]
