@@ -231,7 +231,7 @@ fn what_comes_after_the_command_is_the_commands() {
 }
 
 #[test]
-fn a_printed_manifest_has_the_same_plan() {
+fn a_printed_manifest_keeps_every_word() {
     let dir = Temp::new();
     let flags = ["-e", "A=$b", "-w", "/tmp", "--read-only", "--ulimit", "nofile=64:128", "--init",
         "--name", "n", "--timeout", "90s", "sh", "-c", "echo \"$A\" \t '\n'"];

@@ -121,3 +121,32 @@ const INSTEAD: &[(&[&str], &str)] = &[
     (&["blkio-weight", "device-read-bps", "device-write-bps", "device-read-iops", "device-write-iops"], "Write `limits: {io: …}` into a manifest (--print-manifest begins one)."),
     (&["health-cmd", "health-interval", "no-healthcheck"], "There is no daemon that could look."),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The plan of these flags, and that of the manifest which they print.
+    fn plans(words: &[&str]) -> [crate::plan::Plan; 2] {
+        let words: Vec<OsString> = ["sixdocker", "run"].iter().chain(words).map(Into::into).collect();
+        let command = super::super::parse(&words, "run").unwrap();
+        let super::super::Command::Run(flags) = command else { panic!("not run") };
+        let mut draft = manifest::draft(&flags);
+        let line = Line::new(&words, std::mem::take(&mut draft.marks));
+        let typed = read(&draft, line).map_err(|refused| refused.problems).unwrap();
+        let source = Source::new("printed", yaml::document(&draft.root));
+        let mut printed =
+            Asked::read(source, &Variables::default()).map_err(|refused| refused.problems).unwrap();
+        printed.place(Path::new("."), "sixdocker");
+        let host = typed.host();
+        [&typed, &printed].map(|asked| asked.plan(&host).unwrap())
+    }
+
+    #[test]
+    fn a_printed_manifest_has_the_same_plan() {
+        let flags = ["-e", "A=$b", "-w", "/tmp", "--init", "--name", "n", "--timeout", "90s"];
+        let command = ["sh", "-c", "echo \"$A\" ${X} $$\t'\n'", "--", "-m", "0644", ""];
+        let [typed, printed] = plans(&[&flags[..], &command].concat());
+        assert_eq!(typed, printed);
+    }
+}
