@@ -1,1 +1,206 @@
-//! All that is wrong with one manifest.
+//! Everything that is wrong with a manifest, and mending what can be mended with certainty.
+//!
+//! The check goes as far as the plan and no further: nothing is changed, and no privilege is
+//! needed. `mend` changes texts, [`replace`] one file.
+
+use std::fs;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::diagnostic::{Place, Problem};
+use crate::host::Host;
+use crate::inputs::Inputs;
+use crate::manifest::{Manifest, Variables};
+use crate::render::{self, Position};
+use crate::source::{Document, Source};
+use crate::{planner, probe};
+
+/// What a manifest is checked against besides itself.
+#[derive(Clone, Debug, Default)]
+pub struct Circumstances {
+    /// What `${NAME}` is taken from.
+    pub variables: Variables,
+    /// The machine; without one, this machine.
+    pub host: Option<Host>,
+}
+
+/// What a check found.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The tree, where the text is one.
+    pub document: Option<Document>,
+    /// Every fault once, sorted by place.
+    pub problems: Vec<Problem>,
+}
+
+/// Finds every fault: of the text, of single values, between keys, and of what they name on the
+/// machine. `base` is the directory that relative paths start from, `stem` the default name.
+#[must_use]
+pub fn check(source: &Source, base: &Path, stem: &str, around: &Circumstances) -> Checked {
+    let document = match Document::read(source) {
+        Ok(document) => document,
+        Err(problems) => return sorted(source, None, problems),
+    };
+    let problems = match Manifest::read(&document, &around.variables) {
+        Ok(manifest) => {
+            let host = around.host.clone();
+            let host = host.unwrap_or_else(|| probe::host(Some(&manifest)));
+            let inputs = Inputs::look(&manifest, base, stem);
+            planner::plan(&manifest, &host, &inputs).err().unwrap_or_default()
+        }
+        Err(problems) => problems,
+    };
+    sorted(source, Some(document), problems)
+}
+
+/// Sorted by place, each once.
+fn sorted(source: &Source, document: Option<Document>, mut problems: Vec<Problem>) -> Checked {
+    problems.sort_by_cached_key(|problem| {
+        let span = render::bytes(problem, source, document.as_ref());
+        (span.start, span.end, problem.text.clone())
+    });
+    problems.dedup();
+    Checked { document, problems }
+}
+
+/// A text after mending.
+#[derive(Debug)]
+pub struct Mended {
+    /// The text.
+    pub source: Source,
+    /// What is still wrong with it.
+    pub checked: Checked,
+    /// What was done, a line each.
+    pub done: Vec<String>,
+}
+
+/// The longest chain of faults that hide behind one another.
+const ROUNDS: usize = 8;
+
+/// Applies the fixes that are certain, until there is none left.
+#[must_use]
+pub fn mend(source: &Source, checked: &Checked, check: &dyn Fn(&Source) -> Checked) -> Mended {
+    let (source, checked) = (source.clone(), checked.clone());
+    let mut mended = Mended { source, checked, done: Vec::new() };
+    for _ in 0..ROUNDS {
+        let (text, done) = applied(&mended.source, &mended.checked);
+        if done.is_empty() {
+            break;
+        }
+        let source = Source { text, ..mended.source.clone() };
+        let checked = check(&source);
+        mended = Mended { source, checked, done: [mended.done, done].concat() };
+    }
+    mended
+}
+
+/// The text with every fix in it that overlaps no other.
+fn applied(source: &Source, checked: &Checked) -> (String, Vec<String>) {
+    let mut text = source.text.clone();
+    let mut done = Vec::new();
+    let mut free = text.len() + 1;
+    for problem in checked.problems.iter().rev() {
+        let span = render::bytes(problem, source, checked.document.as_ref());
+        let Some(fix) = certain(problem, source, &span) else { continue };
+        if span.end > free || span.end == free && span.is_empty() {
+            continue;
+        }
+        done.push(said(source, &span, fix));
+        free = span.start;
+        text.replace_range(span, fix);
+    }
+    done.reverse();
+    (text, done)
+}
+
+/// The fix, unless a variable stands in what it would replace: the fault is in the variable then.
+fn certain<'a>(problem: &'a Problem, source: &Source, span: &Range<usize>) -> Option<&'a str> {
+    let old = source.text.get(span.clone())?;
+    problem.fix.as_deref().filter(|fix| *fix != old && !old.contains("${"))
+}
+
+fn said(source: &Source, span: &Range<usize>, fix: &str) -> String {
+    let Position { line, column } = Position::of(&source.text, span.start);
+    let old = source.text.get(span.clone()).unwrap_or_default();
+    let name = &source.name;
+    match (old, fix) {
+        ("", fix) => format!("{name}:{line}:{column}: wrote `{fix}`"),
+        (old, "") => format!("{name}:{line}:{column}: removed `{old}`"),
+        (old, fix) => format!("{name}:{line}:{column}: wrote `{fix}` for `{old}`"),
+    }
+}
+
+/// Puts a new text in the place of an old one: whole at every moment, with the file's mode, and
+/// through a symbolic link. A file that has changed meanwhile is left alone.
+pub fn replace(file: &Path, old: &str, new: &str) -> io::Result<()> {
+    let path = fs::canonicalize(file)?;
+    let mode = fs::metadata(&path)?.permissions().mode() & 0o7777;
+    if fs::read(&path)? != old.as_bytes() {
+        return Err(io::Error::other("it has changed meanwhile"));
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).open(&beside)?;
+    let moved = file
+        .set_permissions(fs::Permissions::from_mode(mode))
+        .and_then(|()| file.write_all(new.as_bytes()))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&beside, &path));
+    moved.inspect_err(|_| _ = fs::remove_file(&beside))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(span: Range<usize>, fix: &str) -> Problem {
+        Problem {
+            code: "unknown_key",
+            at: Place::Bytes(span),
+            text: String::new(),
+            label: String::new(),
+            help: None,
+            fix: Some(fix.to_owned()),
+        }
+    }
+
+    fn mended(text: &str, problems: Vec<Problem>) -> String {
+        let source = Source { name: "f".to_owned(), text: text.to_owned() };
+        applied(&source, &Checked { document: None, problems }).0
+    }
+
+    #[test]
+    fn fixes_do_not_move_one_another() {
+        let problems = vec![problem(0..1, "xyz"), problem(2..3, ""), problem(4..5, "q")];
+        assert_eq!(mended("a b c", problems), "xyz  q");
+    }
+
+    #[test]
+    fn overlapping_fixes_are_not_applied_together() {
+        assert_eq!(mended("abc", vec![problem(0..2, "x"), problem(1..3, "y")]), "ay");
+    }
+
+    #[test]
+    fn a_value_with_a_variable_is_left_alone() {
+        assert_eq!(mended("a${B}", vec![problem(0..5, "x")]), "a${B}");
+    }
+
+    #[test]
+    fn a_file_keeps_its_mode_and_its_link() {
+        let dir = std::env::temp_dir().join(format!("sixdocker-mend-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let (file, link) = (dir.join("file"), dir.join("link"));
+        fs::write(&file, "old").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        replace(&link, "old", "new").unwrap();
+        assert!(replace(&link, "old", "newer").is_err());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o640);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 2);
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}

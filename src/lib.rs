@@ -16,6 +16,7 @@ pub mod cli;
 pub mod diagnostic;
 pub mod doctor;
 pub mod execute;
+pub mod explain;
 pub mod host;
 pub mod inputs;
 pub mod manifest;

@@ -11,6 +11,7 @@ mod mount;
 mod process;
 mod security;
 pub mod supervise;
+mod start;
 mod terminal;
 
 use std::ffi::{CStr, OsStr, c_char, c_long};
@@ -26,6 +27,7 @@ use nix::libc;
 
 
 pub use self::{landlock::*, look::*, mount::*, process::*, security::*, terminal::*};
+pub use self::{mount::*, process::*, security::*, start::closed_at_start, terminal::*};
 
 macro_rules! calls {
     ($($name:ident = $text:literal),* $(,)?) => {

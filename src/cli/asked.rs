@@ -1,0 +1,197 @@
+//! What the user asks for, read, and the text to show when something is wrong with it.
+
+use std::ffi::OsStr;
+use std::fs::{FileType, OpenOptions};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::libc;
+
+use super::args::Given;
+use super::run::Line;
+use super::{REFUSED, output};
+use crate::diagnostic::{Place, Problem};
+use crate::host::Host;
+use crate::inputs::Inputs;
+use crate::manifest::{Manifest, Variables};
+use crate::plan::Plan;
+use crate::render::{self, Style};
+use crate::source::{Document, Source};
+use crate::{planner, probe, sys};
+
+/// A manifest with the text that it was read from.
+pub(super) struct Asked {
+    pub(super) source: Source,
+    pub(super) document: Document,
+    pub(super) manifest: Manifest,
+    /// Where it was typed, if it comes from flags.
+    pub(super) line: Option<Line>,
+    /// The directory that relative paths are relative to, and the default name.
+    pub(super) base: PathBuf,
+    pub(super) stem: String,
+}
+
+/// Problems, with the text to show them in.
+pub(super) struct Refused {
+    pub(super) source: Source,
+    pub(super) document: Option<Document>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Asked {
+    /// Reads the manifest in `source`.
+    pub(super) fn read(source: Source, variables: &Variables) -> Result<Self, Box<Refused>> {
+        let document = match Document::read(&source) {
+            Ok(document) => document,
+            Err(problems) => return Err(Box::new(Refused { source, document: None, problems })),
+        };
+        match Manifest::read(&document, variables) {
+            Ok(manifest) => {
+                let (base, stem) = (PathBuf::new(), String::new());
+                Ok(Self { source, document, manifest, line: None, base, stem })
+            }
+            Err(problems) => {
+                Err(Box::new(Refused { source, document: Some(document), problems }))
+            }
+        }
+    }
+
+    /// Reads the manifest that the command line names, with what it says besides.
+    pub(super) fn given(given: &Given) -> Result<Self, Box<Refused>> {
+        let source = open(&given.file)?;
+        let mut asked = Self::read(source, &variables(&given.set))?;
+        let (base, stem) = home(&given.file);
+        asked.place(&base, &stem);
+        for word in &given.args {
+            match word.to_str() {
+                Some(word) => asked.manifest.args.push(word.to_owned()),
+                None => return Err(asked.not_text(&word.to_string_lossy())),
+            }
+        }
+        Ok(asked)
+    }
+
+    /// An argument that no manifest could hold.
+    fn not_text(self, word: &str) -> Box<Refused> {
+        let text = format!("the argument {word} is not UTF-8");
+        let problem = fault("bad_flag", text);
+        Box::new(Refused { source: self.source, document: None, problems: vec![problem] })
+    }
+
+    /// Where it lies.
+    pub(super) fn place(&mut self, base: &Path, stem: &str) {
+        base.clone_into(&mut self.base);
+        stem.clone_into(&mut self.stem);
+    }
+
+    /// The plan for this host.
+    pub(super) fn plan(&self, host: &Host) -> Result<Plan, Vec<Problem>> {
+        let inputs = Inputs::look(&self.manifest, &self.base, &self.stem);
+        planner::plan(&self.manifest, host, &inputs)
+    }
+
+    /// What this manifest needs to know of this machine.
+    pub(super) fn host(&self) -> Host {
+        probe::host(Some(&self.manifest))
+    }
+
+    /// The problems as people read them, at the place where the user wrote what is wrong.
+    pub(super) fn tell(&self, problems: &[Problem]) {
+        let style = Style::of(std::io::stderr());
+        let text = match &self.line {
+            None => render::human(problems, &self.source, Some(&self.document), style),
+            Some(line) => {
+                let problems: Vec<_> = problems.iter().map(|p| line.place(p)).collect();
+                render::human(&problems, &line.source(), None, style)
+            }
+        };
+        output::complain(&text);
+    }
+}
+
+impl Refused {
+    /// The same, at the words of the command line.
+    pub(super) fn typed(self, line: &Line) -> Self {
+        let problems = self.problems.iter().map(|problem| line.place(problem)).collect();
+        Self { source: line.source(), document: None, problems }
+    }
+
+    /// Says what is wrong, on standard error; nothing was run.
+    pub(super) fn complain(&self) -> u8 {
+        let style = Style::of(std::io::stderr());
+        let document = self.document.as_ref();
+        output::complain(&render::human(&self.problems, &self.source, document, style));
+        REFUSED
+    }
+}
+
+/// The text of a manifest. What might never end or never begin is not read: only standard input
+/// and descriptors that were handed over may be pipes.
+pub(super) fn open(file: &OsStr) -> Result<Source, Box<Refused>> {
+    if file == "-" {
+        let name = "standard input";
+        let read = Source::read(name, std::io::stdin().lock());
+        return read.map_err(|error| unreadable(name, &error.to_string()));
+    }
+    let name = file.to_string_lossy();
+    let read = || {
+        let mut options = OpenOptions::new();
+        let opened = options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(file)?;
+        let kind = opened.metadata()?.file_type();
+        if let Some(what) = odd(kind).filter(|_| !handed_over(&name)) {
+            return Err(std::io::Error::other(what));
+        }
+        _ = sys::supervise::set_nonblocking(opened.as_fd(), false);
+        Source::read(&*name, opened)
+    };
+    read().map_err(|error| unreadable(&name, &error.to_string()))
+}
+
+/// What a thing is that is no file.
+fn odd(kind: FileType) -> Option<&'static str> {
+    let kinds = [
+        (kind.is_dir(), "it is a directory"),
+        (kind.is_fifo(), "it is a FIFO; standard input is -"),
+        (kind.is_char_device() || kind.is_block_device(), "it is a device"),
+        (kind.is_socket(), "it is a socket"),
+    ];
+    kinds.into_iter().find_map(|(is, what)| is.then_some(what))
+}
+
+/// Names of descriptors, as a shell's `<(…)` makes them.
+fn handed_over(name: &str) -> bool {
+    ["/dev/fd/", "/dev/stdin", "/proc/self/fd/"].iter().any(|place| name.starts_with(place))
+}
+
+fn unreadable(name: &str, why: &str) -> Box<Refused> {
+    let why = why.split(" (os error").next().unwrap_or(why);
+    let problem = fault("unreadable", format!("can't be read: {why}"));
+    let source = Source::new(name, "");
+    Box::new(Refused { source, document: None, problems: vec![problem] })
+}
+
+/// A fault that is nowhere in the text.
+fn fault(code: &'static str, text: String) -> Problem {
+    let (at, label) = (Place::Bytes(0..0), String::new());
+    Problem { code, at, text, label, help: None, fix: None }
+}
+
+/// Where a manifest lies, and its name without endings.
+pub(super) fn home(file: &OsStr) -> (PathBuf, String) {
+    if file == "-" {
+        return (PathBuf::from("."), "sandbox".to_owned());
+    }
+    let path = Path::new(file);
+    let base = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let stem = name.split('.').find(|part| !part.is_empty()).unwrap_or("sandbox").to_owned();
+    (base.unwrap_or(Path::new(".")).to_owned(), stem)
+}
+
+/// What `${NAME}` can be taken from.
+pub(super) fn variables(set: &[(String, String)]) -> Variables {
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Variables { set: set.iter().cloned().collect(), environment: environment.collect() }
+}

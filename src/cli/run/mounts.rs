@@ -1,0 +1,58 @@
+//! Volumes, tmpfs and devices.
+
+use serde_json::json;
+
+use super::Run;
+use super::draft::{Draft, literal, scalar};
+
+/// Adds what is mounted.
+pub(super) fn add(draft: &mut Draft, flags: &Run) {
+    for volume in &flags.volume {
+        add_volume(draft, volume);
+    }
+    if !flags.tmpfs.is_empty() {
+        let given = |path: &str| flags.tmpfs.iter().any(|t| t.split(':').next() == Some(path));
+        for usual in ["/tmp", "/run"].into_iter().filter(|path| !given(path)) {
+            draft.push(&["tmpfs"], json!(usual), "--tmpfs");
+        }
+    }
+    for tmpfs in &flags.tmpfs {
+        draft.push(&["tmpfs"], literal(tmpfs), tmpfs);
+    }
+    for device in &flags.device {
+        draft.push(&["devices"], literal(device), device);
+    }
+    if let Some(size) = &flags.shm_size {
+        draft.put(&["shm_size"], scalar(size), size);
+    }
+}
+
+/// `SRC:DST[:ro|rw]`; docker's default is writable, the manifest's is read-only.
+fn add_volume(draft: &mut Draft, volume: &str) {
+    let mut parts = volume.split(':');
+    let (Some(source), Some(target)) = (parts.next(), parts.next()) else {
+        return draft.refuse(
+            volume,
+            format!("--volume {volume} names no place inside"),
+            "write SRC:DST, a path of the host and one of the sandbox; an empty directory is --tmpfs DST",
+        );
+    };
+    if !source.contains('/') && source != "." && source != ".." {
+        return draft.refuse(
+            volume,
+            format!("`{source}` is the name of a volume, and there are none: only directories"),
+            "write ./ before it if it is a directory here",
+        );
+    }
+    let options: Vec<_> = parts.flat_map(|options| options.split(',')).collect();
+    // Labels of SELinux and caching mean nothing here and change nothing that is seen.
+    let odd = options.iter().find(|word| {
+        !matches!(**word, "ro" | "rw" | "z" | "Z" | "cached" | "delegated" | "consistent" | "rprivate")
+    });
+    if let Some(word) = odd {
+        let text = format!("there is no option `{word}` of a volume");
+        return draft.refuse(volume, text, "there are `ro` and `rw`");
+    }
+    let mode = if options.contains(&"ro") { "" } else { ":rw" };
+    draft.push(&["mounts"], literal(&format!("{source}:{target}{mode}")), volume);
+}

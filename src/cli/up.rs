@@ -1,0 +1,85 @@
+//! `up`: from a manifest to the end of its run.
+
+use std::time::Instant;
+
+use super::args::Up;
+use super::asked::Asked;
+use super::{REFUSED, output};
+use crate::diagnostic::Problem;
+use crate::host::Host;
+use crate::manifest;
+use crate::plan::Plan;
+use crate::report::{self, Outcome, Report};
+use crate::render::tame;
+use crate::{cause, execute};
+
+/// Runs the command of a manifest.
+pub(super) fn up(up: Up, begun: Instant) -> u8 {
+    match Asked::given(&up.given) {
+        Ok(mut asked) => {
+            if let Some(file) = up.report {
+                let file = std::path::absolute(&file).unwrap_or(file);
+                asked.manifest.report = Some(manifest::Report { file });
+            }
+            perform(&asked, begun)
+        }
+        Err(refused) => {
+            if let Some(file) = &up.report {
+                let stem = super::asked::home(&up.given.file).1;
+                write(file, &bad(&stem, &refused.problems, begun));
+            }
+            refused.complain()
+        }
+    }
+}
+
+/// Plans, runs, tells, and reports.
+pub(super) fn perform(asked: &Asked, begun: Instant) -> u8 {
+    let host = asked.host();
+    let plan = match asked.plan(&host) {
+        Ok(plan) => plan,
+        Err(problems) => {
+            asked.tell(&problems);
+            if let Some(report) = &asked.manifest.report {
+                let file = asked.base.join(&report.file);
+                write(&file, &bad(&asked.stem, &problems, begun));
+            }
+            return REFUSED;
+        }
+    };
+    let outcome = execute::run(&plan, begun);
+    tell(asked, &plan, &host, &outcome);
+    let written = plan.supervise.report.as_ref().is_none_or(|file| {
+        write(file, &Report::new(&plan, &host, &outcome))
+    });
+    match outcome.code() {
+        0 if !written => REFUSED,
+        code => code,
+    }
+}
+
+/// Why it ended, where that was not the command's own doing.
+fn tell(asked: &Asked, plan: &Plan, host: &Host, outcome: &Outcome) {
+    for trouble in &outcome.troubles {
+        output::complain(&format!("sixdocker: {}", tame(trouble)));
+    }
+    if let Some(failure) = outcome.ending.failure() {
+        asked.tell(&[cause::problem(plan, host, failure)]);
+    } else if let Some(sentence) = report::sentence(plan, outcome) {
+        output::complain(&format!("sixdocker: {}", tame(&sentence)));
+    }
+}
+
+/// The report of a run that never began.
+fn bad(stem: &str, problems: &[Problem], begun: Instant) -> Report {
+    let texts = problems.iter().map(|problem| problem.text.clone()).collect();
+    Report::refused(stem, texts, begun.elapsed())
+}
+
+/// Writes the report; says so where that fails.
+fn write(file: &std::path::Path, report: &Report) -> bool {
+    let Err(error) = report::write(file, report) else { return true };
+    let file = file.to_string_lossy();
+    output::complain(&format!("sixdocker: can't write the report {}: {error}", tame(&file)));
+    false
+}

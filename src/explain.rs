@@ -1,0 +1,92 @@
+//! Explains keys, from the schema, and codes of diagnostics, from a table.
+
+mod codes;
+mod keys;
+
+pub use codes::{CODES, Code};
+
+use crate::schema;
+
+const EXIT_CODES: &str = "\
+Exit codes of `up` and `run`
+  n        the command's own
+  128 + n  signal n ended the command, or asked the runner to stop
+  124      `timeout` or `limits.cpu_time` was used up
+  125      the sandbox could not be set up, or what was asked for is no good
+  126      the command is there but can't be executed
+  127      the command was not found
+  137      `limits.memory` or `limits.output` was reached (or SIGKILL ended it)
+`check` exits with 0 or 1, `plan` with 1 where there is none to show.
+";
+
+/// All that can be explained.
+#[must_use]
+pub fn contents(width: usize) -> String {
+    let mut out = String::from("Keys of the manifest (`sixdocker explain KEY` tells more)\n");
+    for (key, summary) in keys::all(&schema::manifest()) {
+        entry(&mut out, &key, &summary, 24, width);
+    }
+    out.push_str("\nCodes of diagnostics (`sixdocker explain CODE` tells more)\n");
+    for code in CODES {
+        entry(&mut out, code.code, code.means, 24, width);
+    }
+    out.push('\n');
+    out.push_str(EXIT_CODES);
+    out
+}
+
+/// What a key or a code means, or what to ask instead.
+pub fn about(what: &str, width: usize) -> Result<String, String> {
+    if let Some(code) = CODES.iter().find(|code| code.code == what) {
+        return Ok(code.page(width));
+    }
+    let schema = schema::manifest();
+    if let Some(page) = keys::page(&schema, what, width) {
+        return Ok(page);
+    }
+    let name = crate::render::tame(what);
+    let known = keys::all(&schema).into_iter().map(|(key, _)| key);
+    let known: Vec<_> = known.chain(CODES.iter().map(|code| code.code.to_owned())).collect();
+    let near = known
+        .iter()
+        .map(|word| (strsim::damerau_levenshtein(word, what), word))
+        .filter(|(distance, word)| *distance <= (word.len() / 3).max(2))
+        .min();
+    let hint = near.map_or_else(
+        || "`sixdocker explain` lists all keys and codes".to_owned(),
+        |(_, word)| format!("did you mean `{word}`?"),
+    );
+    Err(format!("sixdocker: there is no key and no code `{name}`: {hint}"))
+}
+
+/// `  WORD   a sentence, wrapped beside it`
+fn entry(out: &mut String, word: &str, text: &str, indent: usize, width: usize) {
+    let mut lines = wrapped(text, width.saturating_sub(indent + 2).max(20)).into_iter();
+    let first = lines.next().unwrap_or_default();
+    if word.len() >= indent {
+        *out += &format!("  {word}\n  {:indent$}{first}\n", "");
+    } else {
+        *out += &format!("  {word:indent$}{first}\n");
+    }
+    for line in lines {
+        *out += &format!("  {:indent$}{line}\n", "");
+    }
+}
+
+/// The text in lines; its own line breaks stay.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        for word in paragraph.split(' ') {
+            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+                lines.push(std::mem::take(&mut line));
+            } else if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    lines
+}

@@ -1,0 +1,260 @@
+//! The command line: codes, streams, formats, and docker's flags.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use support::{Ran, Temp, binary, run, run_for, sixdocker};
+
+const GOOD: &str = "command: [echo, hi]\n";
+const BAD: &str = "comand: [echo, hi]\nlimits: {memory: 10q}\n";
+
+fn ours(words: &[&str]) -> Ran {
+    run(sixdocker().args(words))
+}
+
+/// What a shell makes of it, with `sixdocker` as $0.
+fn shell(dir: &Path, line: &str) -> Ran {
+    let mut shell = Command::new("bash");
+    shell.args(["-c", line]).arg(binary()).current_dir(dir);
+    run(&mut shell)
+}
+
+#[test]
+fn help_shows_an_example_of_every_command() {
+    let commands =
+        ["up", "run", "plan", "check", "schema", "explain", "doctor", "completions", "man"];
+    for command in commands {
+        let text = ours(&[command, "--help"]).expect(0).stdout;
+        assert!(text.contains(&format!("  sixdocker {command}")), "{text}");
+    }
+    assert!(ours(&["--help"]).expect(0).stdout.contains("  sixdocker up "));
+}
+
+#[test]
+fn wrong_arguments_exit_as_the_command_says() {
+    ours(&["up"]).expect(125);
+    ours(&["up", "--nonsense"]).expect(125);
+    ours(&["run"]).expect(125);
+    ours(&["run", "--nonsense", "true"]).expect(125);
+    ours(&["check"]).expect(1);
+    ours(&["check", "--nonsense"]).expect(1);
+    ours(&["plan"]).expect(2);
+    ours(&["nonsense"]).expect(2);
+}
+
+#[test]
+fn bad_manifests_exit_as_the_command_says() {
+    let dir = Temp::new();
+    let file = dir.write("bad.yaml", BAD);
+    let file = file.to_str().unwrap();
+    ours(&["up", file]).expect(125).says("[unknown_key]");
+    ours(&["plan", file]).expect(1).says("[unknown_key]");
+    assert!(ours(&["check", file]).expect(1).stdout.contains("[unknown_key]"));
+    ours(&["up", "/nonexistent.yaml"]).expect(125).says("[unreadable]");
+}
+
+#[test]
+fn arguments_can_not_act_on_the_terminal() {
+    let ran = ours(&["up", "--\u{1b}[31m"]).expect(125);
+    assert!(!ran.stderr.contains('\u{1b}'), "{:?}", ran.stderr);
+    let ran = ours(&["run", "-m", "\u{1b}[31m", "true"]).expect(125);
+    assert!(!ran.stderr.contains('\u{1b}'), "{:?}", ran.stderr);
+}
+
+#[test]
+fn standard_input_is_a_manifest() {
+    let mut plan = sixdocker();
+    let ran = run_for(plan.args(["plan", "-"]), Duration::from_mins(1), GOOD.as_bytes()).expect(0);
+    assert!(ran.stdout.contains("echo"), "{}", ran.stdout);
+    let mut check = sixdocker();
+    let ran = run_for(check.args(["check", "-"]), Duration::from_mins(1), BAD.as_bytes()).expect(1);
+    assert!(ran.stdout.starts_with("standard input:1:1: error: "), "{}", ran.stdout);
+}
+
+#[test]
+fn a_pipe_of_the_shell_is_a_manifest() {
+    let dir = Temp::new();
+    shell(dir.path(), "\"$0\" check <(echo 'command: [a]')").expect(0);
+}
+
+#[test]
+fn a_reader_that_is_gone_is_no_panic() {
+    let dir = Temp::new();
+    let ran = shell(dir.path(), "\"$0\" schema | head -c 1 >/dev/null; echo ${PIPESTATUS[0]}");
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("0\n", ""));
+}
+
+#[test]
+fn output_that_is_lost_is_no_success() {
+    let dir = Temp::new();
+    dir.write("good.yaml", GOOD);
+    for command in ["schema", "explain", "check good.yaml", "--help", "completions bash", "man"] {
+        for place in [">/dev/full", ">&-"] {
+            let ran = shell(dir.path(), &format!("\"$0\" {command} {place}"));
+            assert_ne!(ran.code(), 0, "{command} {place}");
+            assert!(ran.stderr.contains("can't write to standard output"), "{}", ran.stderr);
+        }
+    }
+    shell(dir.path(), "\"$0\" schema >/dev/null").expect(0);
+}
+
+#[test]
+fn without_a_terminal_there_is_no_colour() {
+    let dir = Temp::new();
+    let file = dir.write("bad.yaml", BAD);
+    assert!(!run(sixdocker().arg("check").arg(&file)).stdout.contains('\u{1b}'));
+}
+
+/// What `script` shows of it on a terminal.
+fn on_a_terminal(file: &Path, environment: &[(&str, &str)]) -> String {
+    let mut command = Command::new("script");
+    command.args(["-qec", &format!("{} check {}", binary().display(), file.display()), "/dev/null"]);
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("TERM", "xterm");
+    command.envs(environment.iter().copied());
+    run(&mut command).stdout
+}
+
+#[test]
+fn a_terminal_has_what_it_can_show() {
+    if !support::need("script") {
+        return;
+    }
+    let dir = Temp::new();
+    let file = dir.write("bad.yaml", BAD);
+    let rich = on_a_terminal(&file, &[("LANG", "C.UTF-8")]);
+    assert!(rich.contains("\u{1b}[1;31m") && rich.contains('│'), "{rich:?}");
+    assert!(!on_a_terminal(&file, &[("NO_COLOR", "1")]).contains("\u{1b}["));
+    assert!(!on_a_terminal(&file, &[("TERM", "dumb"), ("LANG", "C.UTF-8")]).contains('│'));
+    assert!(!on_a_terminal(&file, &[("LANG", "C")]).contains('│'));
+}
+
+#[test]
+fn faults_as_json() {
+    let dir = Temp::new();
+    let file = dir.write("bad.yaml", BAD);
+    let ran = run(sixdocker().args(["check", "--format", "json"]).arg(&file)).expect(1);
+    let faults: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let first = &faults[0];
+    assert_eq!(first["code"], "unknown_key");
+    assert_eq!((&first["line"], &first["column"]), (&1.into(), &1.into()));
+    assert_eq!(first["end"], serde_json::json!({"line": 1, "column": 7}));
+    assert_eq!(first["bytes"], serde_json::json!([0, 6]));
+    let good = dir.write("good.yaml", GOOD);
+    let ran = run(sixdocker().args(["check", "--format", "json"]).arg(&good)).expect(0);
+    assert_eq!(ran.stdout, "[]\n");
+}
+
+#[test]
+fn faults_as_annotations() {
+    let dir = Temp::new();
+    dir.write("a,b%c.yaml", BAD);
+    let mut command = sixdocker();
+    command.current_dir(dir.path()).args(["check", "--format", "github", "a,b%c.yaml"]);
+    let ran = run(&mut command).expect(1);
+    let start = "::error file=a%2Cb%25c.yaml,line=1,col=1,endLine=1,endColumn=7,title=unknown_key::";
+    assert!(ran.stdout.starts_with(start), "{}", ran.stdout);
+    assert!(ran.stdout.lines().all(|line| line.starts_with("::error ")), "{}", ran.stdout);
+}
+
+#[test]
+fn what_is_certain_is_mended() {
+    let dir = Temp::new();
+    let file = dir.write("bad.yaml", "# kept\ncomand: [echo, hi]  # this too\n");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    run(sixdocker().args(["check", "--fix"]).arg(&file)).expect(0).says("wrote `command`");
+    assert_eq!(dir.read("bad.yaml"), "# kept\ncommand: [echo, hi]  # this too\n");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+    run(sixdocker().args(["check", "--fix"]).arg(&file)).expect(0);
+}
+
+#[test]
+fn keys_and_codes_are_explained() {
+    let all = ours(&["explain"]).expect(0).stdout;
+    for word in ["limits.memory", "unknown_key", "125"] {
+        assert!(all.contains(word), "{word}: {all}");
+    }
+    assert!(ours(&["explain", "limits.memory"]).expect(0).stdout.contains("100m"));
+    assert!(ours(&["explain", "unknown_key"]).expect(0).stdout.contains("Why: "));
+    ours(&["explain", "limits.memroy"]).expect(1).says("did you mean `limits.memory`?");
+}
+
+#[test]
+fn every_key_of_the_first_level_is_explained() {
+    let schema: serde_json::Value =
+        serde_json::from_str(&ours(&["schema"]).expect(0).stdout).unwrap();
+    for key in schema["properties"].as_object().unwrap().keys() {
+        ours(&["explain", key]).expect(0);
+    }
+}
+
+#[test]
+fn the_manual_and_completions_know_every_command() {
+    for words in [&["man"][..], &["completions", "bash"], &["completions", "zsh"]] {
+        let text = ours(words).expect(0).stdout.to_lowercase();
+        for command in ["check", "doctor", "explain", "print"] {
+            assert!(text.contains(command), "{command} is not in {words:?}");
+        }
+    }
+}
+
+/// The manifest that the flags are.
+fn printed(words: &[&str]) -> String {
+    run(sixdocker().args(["run", "--print-manifest"]).args(words)).expect(0).stdout
+}
+
+#[test]
+fn flags_become_a_manifest() {
+    assert_eq!(
+        printed(&["-ti", "-m", "100m", "--rootfs", "/x", "--", "stress", "--vm-bytes", "800m"]),
+        "rootfs: /x\ncommand: [stress, --vm-bytes, \"800m\"]\ntty: true\nlimits: {memory: \"100m\"}\n"
+    );
+    assert!(printed(&["--cpu-shares", "512", "a"]).contains("cpu_weight: 50"));
+    assert!(printed(&["-m", "100m", "--memory-swap", "150m", "a"]).contains("swap: 52428800"));
+    assert!(printed(&["-v", "/a:/b", "-v", "/c:/d:ro", "a"]).contains("[\"/a:/b:rw\", \"/c:/d\"]"));
+    assert!(printed(&["-h", "box", "a"]).contains("hostname: box"));
+    assert!(printed(&["--tmpfs", "/x", "a"]).contains("tmpfs: [/tmp, /run, /x]"));
+}
+
+#[test]
+fn what_comes_after_the_command_is_the_commands() {
+    let command = |words: &[&str]| printed(words).lines().find(|l| l.starts_with("command")).unwrap().to_owned();
+    assert_eq!(command(&["sh", "-c", "x", "--", "-m", "1"]), "command: [sh, -c, x, \"--\", -m, \"1\"]");
+    assert_eq!(command(&["--", "sh", "--", "a b"]), "command: [sh, \"--\", \"a b\"]");
+    assert_eq!(command(&["a", "", "$x ${y}", "\"'"]), "command: [a, \"\", \"$$x $${y}\", \"\\\"'\"]");
+    assert_eq!(command(&["a", "--help"]), "command: [a, --help]");
+}
+
+#[test]
+fn a_printed_manifest_keeps_every_word() {
+    let dir = Temp::new();
+    let flags = ["-e", "A=$b", "-w", "/tmp", "--read-only", "--ulimit", "nofile=64:128", "--init",
+        "--name", "n", "--timeout", "90s", "sh", "-c", "echo \"$A\" \t '\n'"];
+    let file = dir.write("n.yaml", printed(&flags));
+    let again = run(sixdocker().args(["plan", "--format", "json"]).arg(&file)).expect(0);
+    assert!(again.stdout.contains("echo \\\"$A\\\" \\t '\\n'"), "{}", again.stdout);
+    assert!(again.stdout.contains("\"A=$b\""), "{}", again.stdout);
+}
+
+#[test]
+fn a_bad_flag_is_shown_where_it_was_typed() {
+    let ran = ours(&["run", "-m", "100x", "--", "true"]).expect(125);
+    let text = ran.stderr;
+    assert!(text.contains("| sixdocker run -m 100x -- true\n"), "{text}");
+    assert!(text.contains("|                  ^^^^"), "{text}");
+    let ran = ours(&["run", "--network", "bridge", "true"]).expect(125).says("[bad_flag]");
+    assert!(ran.stderr.contains("^^^^^^"), "{}", ran.stderr);
+}
+
+#[test]
+fn dockers_other_flags_are_answered() {
+    let cases = [("-d", "no daemon"), ("-p", "Ports"), ("--privileged", "--cap-add"), ("--restart", "service manager")];
+    for (flag, answer) in cases {
+        ours(&["run", flag, "true"]).expect(125).says(answer);
+    }
+}
