@@ -49,7 +49,8 @@ pub fn inside_root(
 ) -> Option<String> {
     let view = View::here()?;
     let root = root.and_then(View::at);
-    let scene = Scene { plan, view: &view, root: root.as_ref(), inside: true, pivoted: pivoted(plan, n) };
+    let scene =
+        Scene { plan, view: &view, root: root.as_ref(), inside: true, pivoted: pivoted(plan, n) };
     scene.why(action(plan, n)?.0, fault).map(Finding::encode)
 }
 
@@ -235,9 +236,7 @@ impl Scene<'_> {
             Init::PrivateMounts => mount::private(self, fault),
             Init::Scratch { size } | Init::Root(Root::Tmpfs { size }) => mount::tmpfs(size, fault),
             Init::Root(Root::Bind { path, .. }) => mount::root(self, path, fault),
-            Init::Root(Root::Overlay { lower, upper }) => {
-                mount::overlay(self, lower, upper, fault)
-            }
+            Init::Root(Root::Overlay { lower, upper }) => mount::overlay(self, lower, upper, fault),
             Init::Mkdir { target, .. }
             | Init::Symlink { target, .. }
             | Init::WriteFile { target, .. }

@@ -73,7 +73,8 @@ pub fn listing(checks: &[Check]) -> String {
         }
     }
     let count = |verdict| checks.iter().filter(|check| check.verdict == verdict).count();
-    let (pass, caution, fail) = (count(Verdict::Pass), count(Verdict::Caution), count(Verdict::Fail));
+    let (pass, caution, fail) =
+        (count(Verdict::Pass), count(Verdict::Caution), count(Verdict::Fail));
     out.push_str(&format!("\n{pass} pass, {caution} caution, {fail} fail\n"));
     out
 }
@@ -96,7 +97,8 @@ fn kernel(host: &Host) -> Check {
     match crate::probe::version(release) {
         Some(version) if version < OLDEST => {
             let text = format!("Linux {release} is too old: 5.12 or newer is needed");
-            check("kernel", Verdict::Fail, text).mended("uname -r  # after an upgrade of the kernel")
+            check("kernel", Verdict::Fail, text)
+                .mended("uname -r  # after an upgrade of the kernel")
         }
         _ => check("kernel", Verdict::Pass, format!("Linux {release}")),
     }
@@ -129,21 +131,27 @@ fn proc(host: &Host) -> Check {
 }
 
 fn controllers(host: &Host) -> Vec<Check> {
-    planner::controllers().into_iter().map(|(name, place)| match place(host) {
-        Ok((parent, version)) => {
-            let version = if version == CgroupVersion::V1 { "v1" } else { "v2" };
-            check(name, Verdict::Pass, format!("cgroup {version}, groups are made in {}", parent.display()))
-        }
-        Err(reason) => {
-            let verdict = if name == "hugetlb" { Verdict::Caution } else { Verdict::Fail };
-            let found = check(name, verdict, reason);
-            match delegate(host) {
-                Some(fix) => found.mended(fix),
-                None => found,
+    planner::controllers()
+        .into_iter()
+        .map(|(name, place)| match place(host) {
+            Ok((parent, version)) => {
+                let version = if version == CgroupVersion::V1 { "v1" } else { "v2" };
+                check(
+                    name,
+                    Verdict::Pass,
+                    format!("cgroup {version}, groups are made in {}", parent.display()),
+                )
             }
-        }
-    })
-    .collect()
+            Err(reason) => {
+                let verdict = if name == "hugetlb" { Verdict::Caution } else { Verdict::Fail };
+                let found = check(name, verdict, reason);
+                match delegate(host) {
+                    Some(fix) => found.mended(fix),
+                    None => found,
+                }
+            }
+        })
+        .collect()
 }
 
 /// How the caller gets a controller that it lacks.
@@ -161,7 +169,8 @@ fn delegate(host: &Host) -> Option<&'static str> {
 
 fn swap(host: &Host) -> Check {
     let cgroups = host.cgroups.as_ref();
-    let all = cgroups.into_iter().flat_map(|c| c.legacy.get("memory").into_iter().chain(&c.unified));
+    let all =
+        cgroups.into_iter().flat_map(|c| c.legacy.get("memory").into_iter().chain(&c.unified));
     let lacks = |file: &str| file == "memory.swap.max" || file == "memory.memsw.limit_in_bytes";
     let missing = all.flat_map(|hierarchy| &hierarchy.lacks).any(|file| lacks(file));
     match (host.swap, missing) {
@@ -169,7 +178,8 @@ fn swap(host: &Host) -> Check {
         (true, false) => check("swap", Verdict::Pass, "it can be limited"),
         (true, true) => {
             let text = "the machine has swap, and the kernel does not count it: `limits.memory` is refused";
-            check("swap", Verdict::Fail, text).mended("swapaccount=1  # on the kernel's command line")
+            check("swap", Verdict::Fail, text)
+                .mended("swapaccount=1  # on the kernel's command line")
         }
     }
 }
@@ -193,8 +203,9 @@ fn landlock(host: &Host) -> Check {
 fn overlay(host: &Host) -> Check {
     match &host.overlay_missing {
         None => check("overlay", Verdict::Pass, "writes to a root file system can be thrown away"),
-        Some(reason) => check("overlay", Verdict::Fail, reason.clone())
-            .mended("sudo modprobe overlay"),
+        Some(reason) => {
+            check("overlay", Verdict::Fail, reason.clone()).mended("sudo modprobe overlay")
+        }
     }
 }
 
@@ -217,7 +228,10 @@ fn groups(host: &Host) -> Check {
         return check(name, Verdict::Pass, "no group of the caller's is kept inside");
     }
     let list: Vec<_> = host.groups.iter().map(ToString::to_string).collect();
-    let text = format!("the command keeps the caller's groups {}: only root can give a group up", list.join(", "));
+    let text = format!(
+        "the command keeps the caller's groups {}: only root can give a group up",
+        list.join(", ")
+    );
     check(name, Verdict::Caution, text)
 }
 

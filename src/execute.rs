@@ -147,8 +147,11 @@ impl Run<'_> {
     fn attend(&mut self, child: &Child) -> Result<(), Failure> {
         for step in &self.plan.attend {
             let at = Instant::now();
-            attend::perform(&step.action, child.pid())
-                .map_err(|(fault, evidence)| Failure { n: step.n, fault, evidence })?;
+            attend::perform(&step.action, child.pid()).map_err(|(fault, evidence)| Failure {
+                n: step.n,
+                fault,
+                evidence,
+            })?;
             self.times.push(time(step.n, at));
         }
         Ok(())

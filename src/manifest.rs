@@ -54,15 +54,15 @@ type Niceness = Ranged<-20, 19>;
 pub struct Manifest {
     /// The schema of this file, for editors; without effect here.
     #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", example = "https://raw.githubusercontent.com/sixdocker/sixdocker/main/schema/manifest.json")]
+    #[schemars(with = "String", example = &"https://raw.githubusercontent.com/sixdocker/sixdocker/main/schema/manifest.json")]
     pub schema: Option<String>,
     /// The sandbox's name, of its control group and its host name; by default the file's stem.
     #[serde(default)]
-    #[schemars(example = "judge")]
+    #[schemars(example = &"judge")]
     pub name: Option<Name>,
     /// What the sandbox is for.
     #[serde(default)]
-    #[schemars(with = "String", example = "compiles the project and runs its tests")]
+    #[schemars(with = "String", example = &"compiles the project and runs its tests")]
     pub description: Option<String>,
     /// Words of your own, which the report carries.
     #[serde(default)]
@@ -75,10 +75,10 @@ pub struct Manifest {
 
     /// The root file system: `host` (the host's own /usr, read-only), or a directory.
     #[serde(default = "default::rootfs")]
-    #[schemars(example = "./rootfs", example = json!({"path": "./rootfs", "write": "none"}))]
+    #[schemars(example = &"./rootfs", example = json!({"path": "./rootfs", "write": "none"}))]
     pub rootfs: Rootfs,
     /// What runs: a list of program and arguments, or a text for `/bin/sh -c`.
-    #[schemars(example = &["echo", "hello"], example = "make && make test")]
+    #[schemars(example = &["echo", "hello"], example = &"make && make test")]
     pub command: Command,
     /// Arguments appended to the command; `up FILE -- …` appends more.
     #[serde(default)]
@@ -86,7 +86,7 @@ pub struct Manifest {
     pub args: Vec<String>,
     /// The directory that the command starts in.
     #[serde(default = "default::working_dir")]
-    #[schemars(example = "/work")]
+    #[schemars(example = &"/work")]
     pub working_dir: AbsolutePath,
     /// Variables of the command's environment; one without a value is the caller's own.
     #[serde(default)]
@@ -94,7 +94,7 @@ pub struct Manifest {
     pub environment: Environment,
     /// Files with more variables, one `NAME=value` a line.
     #[serde(default, deserialize_with = "through::<_, OneOrMany<HostPath>, _>")]
-    #[schemars(with = "OneOrMany<HostPath>", example = "./ci.env")]
+    #[schemars(with = "OneOrMany<HostPath>", example = &"./ci.env")]
     pub env_file: OneOrMany<PathBuf>,
     /// Variables of the caller that are passed on; `PREFIX*` passes all that begin so.
     #[serde(default)]
@@ -102,7 +102,7 @@ pub struct Manifest {
     pub pass_env: Vec<EnvPattern>,
     /// The user inside, by name or number; outside it is the caller.
     #[serde(default = "default::user")]
-    #[schemars(example = "nobody", example = "1000:1000")]
+    #[schemars(example = &"nobody", example = &"1000:1000")]
     pub user: User,
     /// Supplementary groups inside.
     #[serde(default)]
@@ -110,11 +110,11 @@ pub struct Manifest {
     pub groups: Vec<Id>,
     /// The mode bits that new files don't get.
     #[serde(default = "default::umask")]
-    #[schemars(example = "0077")]
+    #[schemars(example = &"0077")]
     pub umask: Mode,
     /// The host name inside; by default `name`.
     #[serde(default)]
-    #[schemars(example = "sandbox")]
+    #[schemars(example = &"sandbox")]
     pub hostname: Option<Hostname>,
     /// Whether the command has a terminal of its own.
     #[serde(default = "default::tty")]
@@ -122,15 +122,15 @@ pub struct Manifest {
     pub tty: Tty,
     /// Where the command reads.
     #[serde(default = "default::stdin")]
-    #[schemars(example = "none", example = "./input.txt")]
+    #[schemars(example = &"none", example = &"./input.txt")]
     pub stdin: Input,
     /// Where the command writes.
     #[serde(default = "default::stdout")]
-    #[schemars(example = "./output.txt")]
+    #[schemars(example = &"./output.txt")]
     pub stdout: Output,
     /// Where the command writes its errors.
     #[serde(default = "default::stderr")]
-    #[schemars(example = "stdout", example = "./errors.txt")]
+    #[schemars(example = &"stdout", example = &"./errors.txt")]
     pub stderr: ErrorOutput,
     /// A minimal process 1 that reaps and forwards signals; without it the command is process 1.
     #[serde(default)]
@@ -155,11 +155,11 @@ pub struct Manifest {
     pub devices: Vec<Device>,
     /// Which /proc the command sees.
     #[serde(default)]
-    #[schemars(example = "none")]
+    #[schemars(example = &"none")]
     pub proc: Proc,
     /// The size of /dev/shm.
     #[serde(default = "default::shm_size")]
-    #[schemars(example = "1g")]
+    #[schemars(example = &"1g")]
     pub shm_size: Size,
 
     /// What the command, with all its children, may use; enforced by control groups.
@@ -180,25 +180,25 @@ pub struct Manifest {
     pub nice: Option<i8>,
     /// Who makes the control group.
     #[serde(default = "default::cgroup")]
-    #[schemars(example = "systemd", example = json!({"manager": "fs", "parent": "/ci"}))]
+    #[schemars(example = &"systemd", example = json!({"manager": "fs", "parent": "/ci"}))]
     pub cgroup: Cgroup,
 
     /// The longest that the command may run.
     #[serde(default)]
-    #[schemars(example = "90s")]
+    #[schemars(example = &"90s")]
     pub timeout: Option<Duration>,
     /// The signal that asks the command to end.
     #[serde(default = "default::stop_signal")]
-    #[schemars(example = "SIGINT")]
+    #[schemars(example = &"SIGINT")]
     pub stop_signal: Signal,
     /// How long the command may take to end before it is killed.
     #[serde(default = "default::stop_grace_period")]
-    #[schemars(example = "1m30s")]
+    #[schemars(example = &"1m30s")]
     pub stop_grace_period: Duration,
 
     /// The network: `none`, `host`, or the path of an existing network namespace.
     #[serde(default = "default::network")]
-    #[schemars(example = "host", example = "/run/netns/lab")]
+    #[schemars(example = &"host", example = &"/run/netns/lab")]
     pub network: Network,
     /// More lines of /etc/hosts.
     #[serde(default, deserialize_with = "network::extra_hosts")]
@@ -207,7 +207,7 @@ pub struct Manifest {
 
     /// Whether ids are mapped by a user namespace.
     #[serde(default)]
-    #[schemars(example = "host")]
+    #[schemars(example = &"host")]
     pub userns: Userns,
     /// Which namespaces are the sandbox's own.
     #[serde(default)]
@@ -219,7 +219,7 @@ pub struct Manifest {
     pub sysctls: BTreeMap<String, SysctlValue>,
     /// How tightly the command is held: a level, or a mapping.
     #[serde(default)]
-    #[schemars(example = "strict", example = json!({"capabilities": ["NET_BIND_SERVICE"]}))]
+    #[schemars(example = &"strict", example = json!({"capabilities": ["NET_BIND_SERVICE"]}))]
     pub security: Security,
     /// What may be lost where this host can't give it; anything else is refused.
     #[serde(default)]
@@ -228,7 +228,7 @@ pub struct Manifest {
 
     /// A file that tells how the run went.
     #[serde(default)]
-    #[schemars(example = "report.json")]
+    #[schemars(example = &"report.json")]
     pub report: Option<Report>,
 }
 
@@ -286,7 +286,8 @@ mod default {
     }
 
     pub(super) fn tmpfs() -> Vec<Tmpfs> {
-        let at = |path: &str| Tmpfs { target: AbsolutePath(path.to_owned()), size: None, mode: None };
+        let at =
+            |path: &str| Tmpfs { target: AbsolutePath(path.to_owned()), size: None, mode: None };
         vec![at("/tmp"), at("/run")]
     }
 

@@ -15,8 +15,8 @@ mod limits;
 mod mounts;
 mod passwd;
 mod proc;
-mod root;
 mod rlimits;
+mod root;
 mod security;
 mod streams;
 mod sysctls;
@@ -92,10 +92,7 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
     Plan {
         name: draft.name.clone(),
         prepare: [network, groups.prepare, streams.open.clone()].concat(),
-        clone: step(
-            CloneInit { namespaces, into_cgroup: groups.into },
-            &default("namespaces"),
-        ),
+        clone: step(CloneInit { namespaces, into_cgroup: groups.into }, &default("namespaces")),
         attend: identity.attend.clone(),
         init,
         command: command::steps(&spawn, &streams, security.command, verify),

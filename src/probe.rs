@@ -38,13 +38,21 @@ pub fn host(manifest: Option<&Manifest>) -> Host {
         proc_mask: if wants(proc::needed) { proc::mask() } else { None },
         subordinate: if wants(ids::needed) { ids::subordinate(uid) } else { None },
         userns_forbidden: if userns { ids::forbidden(privileged) } else { None },
-        landlock: if wants(|m| m.security.landlock != Landlock::None) { sys::landlock_version() } else { 0 },
+        landlock: if wants(|m| m.security.landlock != Landlock::None) {
+            sys::landlock_version()
+        } else {
+            0
+        },
         seccomp_missing: if manifest.is_none() { kernel::seccomp_missing() } else { None },
         overlay_missing: if wants(kernel::layers) { kernel::overlay_missing() } else { None },
         limits: limits(manifest),
         personality: sys::personality(),
         realtime: sys::realtime(),
-        oom_score_adj: if wants(|m| m.oom_score_adj.is_some()) { kernel::oom_score_adj() } else { 0 },
+        oom_score_adj: if wants(|m| m.oom_score_adj.is_some()) {
+            kernel::oom_score_adj()
+        } else {
+            0
+        },
         nice: sys::nice(),
         swap: wants(|m| m.limits.memory.is_some()) && kernel::swap(),
     }

@@ -1,8 +1,8 @@
 //! The schema of the manifest, made from its types.
 
+use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
-use schemars::Schema;
 use serde_json::{Value, json};
 
 use crate::manifest::Manifest;

@@ -10,8 +10,8 @@ mod look;
 mod mount;
 mod process;
 mod security;
-pub mod supervise;
 mod start;
+pub mod supervise;
 mod terminal;
 
 use std::ffi::{CStr, OsStr, c_char, c_long};
@@ -25,9 +25,9 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::libc;
 
-
-pub use self::{landlock::*, look::*, mount::*, process::*, security::*, terminal::*};
-pub use self::{mount::*, process::*, security::*, start::closed_at_start, terminal::*};
+pub use self::{
+    landlock::*, look::*, mount::*, process::*, security::*, start::closed_at_start, terminal::*,
+};
 
 macro_rules! calls {
     ($($name:ident = $text:literal),* $(,)?) => {
@@ -56,27 +56,30 @@ macro_rules! calls {
 }
 
 calls! {
-    Capget = "capget", Capset = "capset", Chdir = "chdir", Clone3 = "clone3", CloseRange = "close_range", Dup2 = "dup2",
-    Execve = "execve", Fchdir = "fchdir", Fchmod = "fchmod", Fork = "fork", Fsconfig = "fsconfig",
-    Fsmount = "fsmount", Fsopen = "fsopen", Ioctl = "ioctl", Kill = "kill", Mkdir = "mkdir",
-    Mount = "mount", MountSetattr = "mount_setattr", MoveMount = "move_mount",
-    Newgidmap = "newgidmap", Newuidmap = "newuidmap", Open = "open", Openat2 = "openat2",
-    OpenTree = "open_tree", Pipe = "pipe", PivotRoot = "pivot_root", Poll = "poll",
-    Prctl = "prctl", Read = "read", Rmdir = "rmdir", Sendmsg = "sendmsg", Setgroups = "setgroups",
+    Capget = "capget", Capset = "capset", Chdir = "chdir",
+    CheckCapabilities = "the check of its capabilities",
+    CheckFilter = "the check of the system call filter", CheckIds = "the check of its ids",
+    CheckMount = "the check of what lies at the place",
+    CheckNamespaces = "the check of its namespaces",
+    CheckPrivileges = "the check of no_new_privs",
+    CheckStreams = "the check of its standard streams", Clone3 = "clone3",
+    CloseRange = "close_range", Dup2 = "dup2", Eventfd = "eventfd", Execve = "execve",
+    Fchdir = "fchdir", Fchmod = "fchmod", Fchown = "fchown", Fork = "fork", Fsconfig = "fsconfig",
+    Fsmount = "fsmount", Fsopen = "fsopen", Fstat = "fstat", Fstatfs = "fstatfs", Ioctl = "ioctl",
+    Keyctl = "keyctl", Kill = "kill", LandlockAddRule = "landlock_add_rule",
+    LandlockCreateRuleset = "landlock_create_ruleset",
+    LandlockRestrictSelf = "landlock_restrict_self", Mkdir = "mkdir", Mount = "mount",
+    MountSetattr = "mount_setattr", MoveMount = "move_mount", Newgidmap = "newgidmap",
+    Newuidmap = "newuidmap", Open = "open", OpenTree = "open_tree", Openat2 = "openat2",
+    Personality = "personality", Pipe = "pipe", PivotRoot = "pivot_root", Poll = "poll",
+    Prctl = "prctl", Read = "read", Rmdir = "rmdir", SchedSetscheduler = "sched_setscheduler",
+    Seccomp = "seccomp", Sendmsg = "sendmsg", Setgroups = "setgroups",
     Sethostname = "sethostname", Setns = "setns", Setpriority = "setpriority",
     Setresgid = "setresgid", Setresuid = "setresuid", Setrlimit = "setrlimit", Setsid = "setsid",
-    Sigaction = "sigaction", Sigprocmask = "sigprocmask", Signalfd = "signalfd",
+    Sigaction = "sigaction", Signalfd = "signalfd", Sigprocmask = "sigprocmask",
     Socket = "socket", Socketpair = "socketpair", Symlink = "symlink", Tcsetattr = "tcsetattr",
     Timerfd = "timerfd", Umount2 = "umount2", Unshare = "unshare", Waitid = "waitid",
-    Write = "write", Eventfd = "eventfd", Capget = "capget", Fchown = "fchown", Fstat = "fstat",
-    Fstatfs = "fstatfs", Keyctl = "keyctl", LandlockAddRule = "landlock_add_rule",
-    LandlockCreateRuleset = "landlock_create_ruleset", LandlockRestrictSelf = "landlock_restrict_self",
-    Personality = "personality", SchedSetscheduler = "sched_setscheduler", Seccomp = "seccomp",
-    // What was done is looked at afterwards; these name what was not as the plan says.
-    CheckIds = "the check of its ids", CheckCapabilities = "the check of its capabilities",
-    CheckPrivileges = "the check of no_new_privs", CheckFilter = "the check of the system call filter",
-    CheckNamespaces = "the check of its namespaces", CheckStreams = "the check of its standard streams",
-    CheckMount = "the check of what lies at the place",
+    Write = "write",
 }
 
 /// A call that failed, and why.
@@ -271,11 +274,6 @@ pub fn chmod(dir: BorrowedFd<'_>, name: &Path, mode: u32) -> Result<()> {
         let returned = unsafe { libc::fchmodat(dir.as_raw_fd(), name.as_ptr(), mode, 0) };
         Call::Fchmod.check(returned.into()).map(drop)
     })
-}
-
-/// A pipe that closes on exec: the end to read, and the end to write.
-pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
-    nix::unistd::pipe2(OFlag::O_CLOEXEC).of(Call::Pipe)
 }
 
 /// Takes a descriptor that came in a message.

@@ -42,7 +42,8 @@ fn place() -> PathBuf {
 
 fn manifests() -> Vec<PathBuf> {
     let all = fs::read_dir(place()).unwrap().map(|entry| entry.unwrap().path());
-    let mut all: Vec<_> = all.filter(|path| path.extension().is_some_and(|e| e == "yaml")).collect();
+    let mut all: Vec<_> =
+        all.filter(|path| path.extension().is_some_and(|e| e == "yaml")).collect();
     all.sort();
     all
 }
@@ -101,8 +102,7 @@ fn is_reported(name: &str, path: &std::path::Path, code: &str) {
 #[test]
 fn hostile_texts_are_reported() {
     let dir = Temp::new();
-    let aliases: String =
-        (1..30).map(|n| format!("a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1)).collect();
+    let aliases: String = (1..30).map(|n| format!("a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1)).collect();
     let texts: &[(&str, Vec<u8>, &str)] = &[
         ("aliases", format!("a0: &a0 [x]\n{aliases}").into_bytes(), "[alias]"),
         ("brackets", vec![b'['; 10_000], "[too_deep]"),

@@ -54,7 +54,10 @@ impl Stage {
 
     fn give(&self, who: Who) {
         if is_root() {
-            let tree = Command::new("chown").args(["-Rh", &format!("{0}:{0}", who.id())]).arg(self.temp.path()).status();
+            let tree = Command::new("chown")
+                .args(["-Rh", &format!("{0}:{0}", who.id())])
+                .arg(self.temp.path())
+                .status();
             assert!(tree.unwrap().success());
         }
     }
@@ -177,7 +180,8 @@ fn a_missing_loader_of_a_real_program_is_named() {
         let real = fs::read("/usr/bin/env").unwrap();
         stage.file("usr/bin/real", real, 0o755);
         stage.give(who);
-        let ran = stage.up(who, "rootfs: ./root\ncommand: [real]\nenvironment: {PATH: \"/bin:/usr/bin\"}\n");
+        let ran = stage
+            .up(who, "rootfs: ./root\ncommand: [real]\nenvironment: {PATH: \"/bin:/usr/bin\"}\n");
         tells(ran, 126, 2, &["its loader", "/ld-linux", "is not there", "static"]);
     }
 }
@@ -194,7 +198,11 @@ fn an_interpreter_elsewhere_is_found() {
 
 #[test]
 fn a_carriage_return_in_the_first_line_is_named() {
-    app("#!/bin/sh\r\necho hello\r\n", 0o755, &["carriage return", r"`/bin/sh\r`", "Unix line ends"]);
+    app(
+        "#!/bin/sh\r\necho hello\r\n",
+        0o755,
+        &["carriage return", r"`/bin/sh\r`", "Unix line ends"],
+    );
 }
 
 #[test]
@@ -243,7 +251,11 @@ fn a_damaged_program_is_named() {
 
 #[test]
 fn a_program_without_permission_is_named() {
-    app("#!/bin/sh\n", 0o644, &["`/app` has no permission to be executed", "mode 0644", "chmod +x"]);
+    app(
+        "#!/bin/sh\n",
+        0o644,
+        &["`/app` has no permission to be executed", "mode 0644", "chmod +x"],
+    );
 }
 
 #[test]
@@ -300,7 +312,9 @@ fn the_longest_variable_of_too_large_an_environment_is_named() {
     for who in Who::all() {
         let stage = Stage::new(who);
         let long = "x".repeat(140_000);
-        let text = format!("rootfs: ./root\ncommand: [/bin/true]\nenvironment: {{SHORT: x, LONG: {long}}}\n");
+        let text = format!(
+            "rootfs: ./root\ncommand: [/bin/true]\nenvironment: {{SHORT: x, LONG: {long}}}\n"
+        );
         tells(stage.up(who, &text), 126, 2, &["`LONG`", "140005 bytes", "E2BIG"]);
     }
 }
@@ -312,7 +326,8 @@ fn a_misspelt_command_is_told_where_it_was_sought() {
     for who in Who::all() {
         let stage = Stage::new(who);
         let text = "rootfs: ./root\nenvironment: {PATH: \"/sbin:/bin\"}\ncommand: [bussybox, ls]\n";
-        let words = ["`bussybox` is in no directory", "`/sbin` and `/bin`", "did you mean `busybox`"];
+        let words =
+            ["`bussybox` is in no directory", "`/sbin` and `/bin`", "did you mean `busybox`"];
         tells(stage.up(who, text), 127, 3, &words);
     }
 }
@@ -544,7 +559,8 @@ fn a_mask_over_proc_is_named() {
         return;
     }
     let stage = Stage::new(Who::Root);
-    let shell = "unshare -m sh -c 'mount -t tmpfs -o ro none /proc/driver && exec \"$@\"' sh \"$@\"";
+    let shell =
+        "unshare -m sh -c 'mount -t tmpfs -o ro none /proc/driver && exec \"$@\"' sh \"$@\"";
     let text = "rootfs: ./root\nproc: new\ncommand: [\"true\"]\n";
     let ran = stage.up_in(Who::Root, shell, text);
     ran.expect(125).says("/proc/driver").says("box.yaml:2:").says("outer");

@@ -114,7 +114,11 @@ fn without_a_terminal_there_is_no_colour() {
 /// What `script` shows of it on a terminal.
 fn on_a_terminal(file: &Path, environment: &[(&str, &str)]) -> String {
     let mut command = Command::new("script");
-    command.args(["-qec", &format!("{} check {}", binary().display(), file.display()), "/dev/null"]);
+    command.args([
+        "-qec",
+        &format!("{} check {}", binary().display(), file.display()),
+        "/dev/null",
+    ]);
     command.env_clear().env("PATH", "/usr/bin:/bin").env("TERM", "xterm");
     command.envs(environment.iter().copied());
     run(&mut command).stdout
@@ -157,7 +161,8 @@ fn faults_as_annotations() {
     let mut command = sixdocker();
     command.current_dir(dir.path()).args(["check", "--format", "github", "a,b%c.yaml"]);
     let ran = run(&mut command).expect(1);
-    let start = "::error file=a%2Cb%25c.yaml,line=1,col=1,endLine=1,endColumn=7,title=unknown_key::";
+    let start =
+        "::error file=a%2Cb%25c.yaml,line=1,col=1,endLine=1,endColumn=7,title=unknown_key::";
     assert!(ran.stdout.starts_with(start), "{}", ran.stdout);
     assert!(ran.stdout.lines().all(|line| line.starts_with("::error ")), "{}", ran.stdout);
 }
@@ -223,18 +228,41 @@ fn flags_become_a_manifest() {
 
 #[test]
 fn what_comes_after_the_command_is_the_commands() {
-    let command = |words: &[&str]| printed(words).lines().find(|l| l.starts_with("command")).unwrap().to_owned();
-    assert_eq!(command(&["sh", "-c", "x", "--", "-m", "1"]), "command: [sh, -c, x, \"--\", -m, \"1\"]");
+    let command = |words: &[&str]| {
+        printed(words).lines().find(|l| l.starts_with("command")).unwrap().to_owned()
+    };
+    assert_eq!(
+        command(&["sh", "-c", "x", "--", "-m", "1"]),
+        "command: [sh, -c, x, \"--\", -m, \"1\"]"
+    );
     assert_eq!(command(&["--", "sh", "--", "a b"]), "command: [sh, \"--\", \"a b\"]");
-    assert_eq!(command(&["a", "", "$x ${y}", "\"'"]), "command: [a, \"\", \"$$x $${y}\", \"\\\"'\"]");
+    assert_eq!(
+        command(&["a", "", "$x ${y}", "\"'"]),
+        "command: [a, \"\", \"$$x $${y}\", \"\\\"'\"]"
+    );
     assert_eq!(command(&["a", "--help"]), "command: [a, --help]");
 }
 
 #[test]
 fn a_printed_manifest_keeps_every_word() {
     let dir = Temp::new();
-    let flags = ["-e", "A=$b", "-w", "/tmp", "--read-only", "--ulimit", "nofile=64:128", "--init",
-        "--name", "n", "--timeout", "90s", "sh", "-c", "echo \"$A\" \t '\n'"];
+    let flags = [
+        "-e",
+        "A=$b",
+        "-w",
+        "/tmp",
+        "--read-only",
+        "--ulimit",
+        "nofile=64:128",
+        "--init",
+        "--name",
+        "n",
+        "--timeout",
+        "90s",
+        "sh",
+        "-c",
+        "echo \"$A\" \t '\n'",
+    ];
     let file = dir.write("n.yaml", printed(&flags));
     let again = run(sixdocker().args(["plan", "--format", "json"]).arg(&file)).expect(0);
     assert!(again.stdout.contains("echo \\\"$A\\\" \\t '\\n'"), "{}", again.stdout);
@@ -253,7 +281,12 @@ fn a_bad_flag_is_shown_where_it_was_typed() {
 
 #[test]
 fn dockers_other_flags_are_answered() {
-    let cases = [("-d", "no daemon"), ("-p", "Ports"), ("--privileged", "--cap-add"), ("--restart", "service manager")];
+    let cases = [
+        ("-d", "no daemon"),
+        ("-p", "Ports"),
+        ("--privileged", "--cap-add"),
+        ("--restart", "service manager"),
+    ];
     for (flag, answer) in cases {
         ours(&["run", flag, "true"]).expect(125).says(answer);
     }

@@ -131,7 +131,8 @@ fn pid_1_that_can_not_hear_costs_no_grace() {
 
 #[test]
 fn a_stopped_command_is_ended_too() {
-    let case = Case::new("timeout: 2s\nstop_grace_period: 1s\ninit: true\ncommand: kill -STOP $$$$\n");
+    let case =
+        Case::new("timeout: 2s\nstop_grace_period: 1s\ninit: true\ncommand: kill -STOP $$$$\n");
     case.run().expect(124);
 }
 
@@ -196,9 +197,8 @@ fn the_stop_signal_is_the_manifests() {
 
 #[test]
 fn a_second_signal_hurries() {
-    let case = Case::new(&format!(
-        "stop_grace_period: 10m\ncommand: trap 'echo no' TERM; {TRAPPED}"
-    ));
+    let case =
+        Case::new(&format!("stop_grace_period: 10m\ncommand: trap 'echo no' TERM; {TRAPPED}"));
     let session = Session::start(&mut case.command());
     session.expect("ready");
     session.signal(Signal::SIGTERM);

@@ -184,7 +184,8 @@ fn no_more_processes_than_allowed() {
     if !need_root() {
         return;
     }
-    let case = Case::new("limits: {pids: 5}\ncommand: for n in 1 2 3 4 5 6 7 8; do sleep 9 & done\n");
+    let case =
+        Case::new("limits: {pids: 5}\ncommand: for n in 1 2 3 4 5 6 7 8; do sleep 9 & done\n");
     let ran = case.run();
     assert!(ran.stderr.contains("can't fork"), "{}", ran.stderr);
 }

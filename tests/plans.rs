@@ -19,7 +19,8 @@ fn here() -> PathBuf {
 
 fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let mut all: Vec<_> = entries.filter(|path| path.extension().is_some_and(|e| e == ending)).collect();
+    let mut all: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|e| e == ending)).collect();
     all.sort();
     all
 }
@@ -82,7 +83,10 @@ fn shown(manifest: &Manifest, host: &Host, stem: &str) -> String {
             .iter()
             .map(|problem| {
                 let help = problem.help.as_deref().unwrap_or("-");
-                format!("{} at {:?}\n  {}\n  {}\n  {help}\n", problem.code, problem.at, problem.text, problem.label)
+                format!(
+                    "{} at {:?}\n  {}\n  {}\n  {help}\n",
+                    problem.code, problem.at, problem.text, problem.label
+                )
             })
             .collect(),
     }
@@ -117,11 +121,13 @@ fn every_plan_is_as_it_was() {
 }
 
 fn plans() -> Vec<Plan> {
-    let hosts: Vec<_> = files(&here().join("hosts"), "json").iter().map(|path| host(path)).collect();
+    let hosts: Vec<_> =
+        files(&here().join("hosts"), "json").iter().map(|path| host(path)).collect();
     let manifests = files(&here(), "yaml");
     let all = manifests.iter().flat_map(|path| {
         let manifest = read(path);
-        let drawn = hosts.iter().map(move |host| planner::plan(&manifest, host, &inputs(stem(path))));
+        let drawn =
+            hosts.iter().map(move |host| planner::plan(&manifest, host, &inputs(stem(path))));
         drawn.filter_map(Result::ok).collect::<Vec<_>>()
     });
     all.collect()
@@ -158,7 +164,10 @@ fn the_same_data_stands_in_json() {
         assert_eq!(told, steps);
         let holes: Vec<_> = plan.holes.iter().map(|hole| hole.text.as_str()).collect();
         let open = json["holes"].as_array().unwrap();
-        assert_eq!(open.iter().map(|hole| hole["text"].as_str().unwrap()).collect::<Vec<_>>(), holes);
+        assert_eq!(
+            open.iter().map(|hole| hole["text"].as_str().unwrap()).collect::<Vec<_>>(),
+            holes
+        );
     }
 }
 
@@ -166,10 +175,14 @@ fn the_same_data_stands_in_json() {
 fn every_sandbox_has_its_walls() {
     for plan in plans() {
         let text = listing(&plan, |_| None, 200);
-        for wall in ["pivot to the new root", "drop every capability", "close every descriptor", "verify:"] {
+        for wall in
+            ["pivot to the new root", "drop every capability", "close every descriptor", "verify:"]
+        {
             assert!(text.contains(wall), "{wall} is missing in\n{text}");
         }
         assert!(!text.contains("SECRET"));
-        assert!(!plan.exec.action.environment.iter().any(|variable| variable.starts_with("SECRET")));
+        assert!(
+            !plan.exec.action.environment.iter().any(|variable| variable.starts_with("SECRET"))
+        );
     }
 }

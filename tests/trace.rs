@@ -5,11 +5,11 @@
 //! must belong to a step, and every step must have its call.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
 #[path = "trace/account.rs"]
 mod account;
 #[path = "trace/calls.rs"]
 mod calls;
+mod support;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -114,7 +114,9 @@ fn the_hosts_namespaces() {
 fn levels_of_security() {
     both("rootfs: ROOT\ncommand: [\"true\"]\nsecurity: strict\n");
     both("rootfs: ROOT\ncommand: [\"true\"]\nsecurity: loose\n");
-    both("rootfs: ROOT\ncommand: [\"true\"]\nsecurity: {capabilities: [CAP_CHOWN], no_new_privileges: false}\n");
+    both(
+        "rootfs: ROOT\ncommand: [\"true\"]\nsecurity: {capabilities: [CAP_CHOWN], no_new_privileges: false}\n",
+    );
 }
 
 #[test]

@@ -34,7 +34,10 @@ pub(super) fn make(scene: Scene<'_>, path: &Path, fault: Fault) -> Option<Findin
         Errno::EAGAIN => full(view, &parent),
         Errno::EACCES | Errno::EPERM => Some(not_ours(view, &parent)),
         Errno::EROFS => Some(Finding::new(
-            format!("the control groups at {} are mounted read-only, as in a container", name(&parent)),
+            format!(
+                "the control groups at {} are mounted read-only, as in a container",
+                name(&parent)
+            ),
             "leave `limits` out, or mount them writable (a container wants its own cgroup namespace)",
         )),
         Errno::ENOENT | Errno::ENOTDIR => {
@@ -42,7 +45,10 @@ pub(super) fn make(scene: Scene<'_>, path: &Path, fault: Fault) -> Option<Findin
             Some(Finding::new(why, "correct `cgroup: {parent: …}`, or leave it out"))
         }
         Errno::EEXIST => Some(Finding::new(
-            format!("{} is there already: another run has it, or left it", name(path.to_string_lossy().as_bytes())),
+            format!(
+                "{} is there already: another run has it, or left it",
+                name(path.to_string_lossy().as_bytes())
+            ),
             "end that run, or `rmdir` the group",
         )),
         Errno::ENOSPC => scarcity::memory(scene),
@@ -63,8 +69,14 @@ fn full(view: &View, parent: &str) -> Option<Finding> {
             && have >= most
         {
             return Some(Finding::new(
-                format!("{} holds {have} groups, of {most} at most (its cgroup.max.descendants)", name(&dir)),
-                format!("remove groups there, or raise {}", name(format!("{dir}/cgroup.max.descendants"))),
+                format!(
+                    "{} holds {have} groups, of {most} at most (its cgroup.max.descendants)",
+                    name(&dir)
+                ),
+                format!(
+                    "remove groups there, or raise {}",
+                    name(format!("{dir}/cgroup.max.descendants"))
+                ),
             ));
         }
         if let Some(most) = limit("cgroup.max.depth")
@@ -84,10 +96,16 @@ fn full(view: &View, parent: &str) -> Option<Finding> {
 fn not_ours(view: &View, dir: &str) -> Finding {
     let owner = view.stat(dir).map_or_else(
         |_| String::new(),
-        |stat| format!(": it belongs to uid {} with mode {:04o}", stat.st_uid, stat.st_mode & 0o7777),
+        |stat| {
+            format!(": it belongs to uid {} with mode {:04o}", stat.st_uid, stat.st_mode & 0o7777)
+        },
     );
     Finding::new(
-        format!("uid {} may not change the control group {}{owner}", nix::unistd::geteuid(), name(dir)),
+        format!(
+            "uid {} may not change the control group {}{owner}",
+            nix::unistd::geteuid(),
+            name(dir)
+        ),
         "start sixdocker in a group that is delegated to you: `systemd-run --user --scope -p Delegate=yes sixdocker up FILE`",
     )
 }
@@ -105,7 +123,11 @@ pub(super) fn enable(
     let view = scene.view;
     match fault.errno {
         Errno::EBUSY => Some(Finding::new(
-            format!("{} holds processes itself{}, and then it can hand no controller to groups below it", name(dir), inhabitants(view, dir)),
+            format!(
+                "{} holds processes itself{}, and then it can hand no controller to groups below it",
+                name(dir),
+                inhabitants(view, dir)
+            ),
             "move them to a group below it first; under systemd, `Delegate=yes` in a scope of its own does it",
         )),
         Errno::ENOENT | Errno::EINVAL => {
@@ -195,7 +217,13 @@ fn no_such_file(view: &View, dir: &str, file: &str) -> Option<Finding> {
     };
     if !have.is_empty() && !have.iter().any(|one| one == controller) && controller != "cgroup" {
         return Some(Finding::new(
-            format!("{} has no {}: the controller {} is not enabled for it, only {}", name(dir), name(file), name(controller), quoted(&have)),
+            format!(
+                "{} has no {}: the controller {} is not enabled for it, only {}",
+                name(dir),
+                name(file),
+                name(controller),
+                quoted(&have)
+            ),
             help,
         ));
     }
@@ -250,13 +278,17 @@ fn accepts(view: &View, dir: &str, file: &str) -> String {
             "it takes a list of {}, which the group above has",
             above(["cpuset.mems.effective", "cpuset.effective_mems"])
         ),
-        "cpu.max" => "it takes `MICROSECONDS PERIOD`, both from 1000 up, the period up to 1000000".to_owned(),
+        "cpu.max" => {
+            "it takes `MICROSECONDS PERIOD`, both from 1000 up, the period up to 1000000".to_owned()
+        }
         "cpu.weight" | "io.weight" | "io.bfq.weight" => "it takes 1 to 10000".to_owned(),
         "cpu.shares" => "it takes 2 to 262144".to_owned(),
         "blkio.weight" | "blkio.bfq.weight" => "it takes 10 to 1000".to_owned(),
         "pids.max" => "it takes a number from 0 up, or `max`".to_owned(),
         _ if file.starts_with("memory.") => "it takes bytes, or `max`".to_owned(),
-        _ if file.starts_with("io.") => "it takes `MAJOR:MINOR key=value…` of a whole disk".to_owned(),
+        _ if file.starts_with("io.") => {
+            "it takes `MAJOR:MINOR key=value…` of a whole disk".to_owned()
+        }
         _ if file.starts_with("hugetlb.") => "it takes bytes, or `max`".to_owned(),
         _ => "see the kernel's documentation of that file".to_owned(),
     }
@@ -283,7 +315,11 @@ pub(super) fn born_in(scene: Scene<'_>, path: &Path, fault: Fault) -> Option<Fin
         Errno::EBUSY => {
             let on = words(view, &format!("{text}/cgroup.subtree_control"));
             Some(Finding::new(
-                format!("{} hands {} down, so it can hold no process itself", name(text.as_bytes()), quoted(&on)),
+                format!(
+                    "{} hands {} down, so it can hold no process itself",
+                    name(text.as_bytes()),
+                    quoted(&on)
+                ),
                 "choose a group without groups of its own",
             ))
         }
@@ -320,13 +356,19 @@ pub(super) fn join(scene: Scene<'_>, path: &Path, fault: Fault) -> Option<Findin
                 .iter()
                 .find(|file| words(view, &format!("{dir}/{file}")).is_empty())?;
             Some(Finding::new(
-                format!("{} has no processor or memory node yet ({} is empty)", name(&dir), name(empty)),
+                format!(
+                    "{} has no processor or memory node yet ({} is empty)",
+                    name(&dir),
+                    name(empty)
+                ),
                 "set `limits.cpuset` and `limits.cpuset_mems`",
             ))
         }
         Errno::EACCES | Errno::EPERM => Some(not_ours(view, &dir)),
         Errno::EROFS => Some(mount::read_only(view, &dir)),
-        Errno::ENOENT => view.obstacle(&path.to_string_lossy()).map(|obstacle| Finding::only(obstacle.why)),
+        Errno::ENOENT => {
+            view.obstacle(&path.to_string_lossy()).map(|obstacle| Finding::only(obstacle.why))
+        }
         _ => None,
     }
 }

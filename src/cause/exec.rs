@@ -19,7 +19,8 @@ pub(super) fn why(scene: Scene<'_>, exec: &Exec, fault: Fault) -> Option<Finding
         _ => {}
     }
     let view = scene.sandbox()?;
-    match exec.candidates.iter().find(|path| view.kind(path).is_ok() && to_blame(view, path, fault)) {
+    match exec.candidates.iter().find(|path| view.kind(path).is_ok() && to_blame(view, path, fault))
+    {
         Some(path) => file(view, path, fault).map(Finding::there),
         None => Some(missing(view, exec)),
     }
@@ -56,7 +57,10 @@ fn file(view: &View, path: &str, fault: Fault) -> Option<Finding> {
 
 fn busy(path: &str) -> Finding {
     Finding::new(
-        format!("{} is open for writing somewhere, and the kernel executes no such file", name(path)),
+        format!(
+            "{} is open for writing somewhere, and the kernel executes no such file",
+            name(path)
+        ),
         "let the program that writes it finish and close it, or execute a copy",
     )
 }
@@ -116,7 +120,10 @@ fn program(view: &View, path: &str, program: &Program, fault: Fault) -> Option<F
             Some(Finding::new(format!("{} is an empty file", name(path)), help))
         }
         Program::Text => Some(Finding::new(
-            format!("{} is text without a `#!` line, so the kernel does not know what runs it", name(path)),
+            format!(
+                "{} is text without a `#!` line, so the kernel does not know what runs it",
+                name(path)
+            ),
             "begin it with a line such as `#!/bin/sh`, or write `command: [/bin/sh, FILE]`",
         )),
         Program::Other(what) => Some(Finding::only(format!("{} is {what}", name(path)))),
@@ -157,7 +164,9 @@ fn first_line(view: &View, path: &str, script: &Script) -> Option<Finding> {
     let (path, line) = (name(path), name(&script.interpreter));
     if script.carriage_return {
         return Some(Finding::new(
-            format!("the first line of {path} ends in a carriage return (\\r), so the kernel looks for an interpreter called {line}"),
+            format!(
+                "the first line of {path} ends in a carriage return (\\r), so the kernel looks for an interpreter called {line}"
+            ),
             "save it with Unix line ends: `sed -i 's/\\r$//' FILE`",
         ));
     }
@@ -168,7 +177,8 @@ fn first_line(view: &View, path: &str, script: &Script) -> Option<Finding> {
         ));
     }
     if script.cut && script.argument.is_empty() {
-        let why = format!("the first line of {path} is longer than the 255 bytes that the kernel reads");
+        let why =
+            format!("the first line of {path} is longer than the 255 bytes that the kernel reads");
         return Some(Finding::new(why, "move the interpreter to a shorter path"));
     }
     let interpreter = String::from_utf8_lossy(&script.interpreter);
@@ -193,12 +203,22 @@ fn elsewhere(view: &View, path: &str) -> String {
         .find(|other| other != path && view.kind(other) == Ok(Kind::File));
     match there {
         Some(other) => format!("{} is there: write `#!{other}` in the first line", name(&other)),
-        None => format!("install {} in the root file system, or name another interpreter", name(program)),
+        None => format!(
+            "install {} in the root file system, or name another interpreter",
+            name(program)
+        ),
     }
 }
 
 const ORDINARY: &[&str] = &[
-    "/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/games", "/opt/bin",
+    "/usr/local/bin",
+    "/usr/bin",
+    "/bin",
+    "/usr/local/sbin",
+    "/usr/sbin",
+    "/sbin",
+    "/usr/games",
+    "/opt/bin",
 ];
 
 // ---- binaries
@@ -214,12 +234,16 @@ fn binary(view: &View, path: &str, elf: &Elf, fault: Fault) -> Option<Finding> {
         } else if made_for != own && made_for != "machine 0" {
             Finding::new(
                 format!("{path} is built for {made_for}, and this machine is {own}"),
-                format!("use a build for {own}, or register an emulator (qemu-user with binfmt_misc)"),
+                format!(
+                    "use a build for {own}, or register an emulator (qemu-user with binfmt_misc)"
+                ),
             )
         } else if elf.executable {
             Finding::only(format!("{path} is an ELF file that this kernel does not load"))
         } else {
-            let why = format!("{path} is an ELF file, but no program: an object, library part or core file");
+            let why = format!(
+                "{path} is an ELF file, but no program: an object, library part or core file"
+            );
             Finding::new(why, "link it to a program first")
         });
     }
@@ -309,8 +333,13 @@ fn by_path(view: &View, path: &str) -> Finding {
     let (dir, file) = path.rsplit_once('/').unwrap_or(("", path));
     let dir = if dir.is_empty() { "/" } else { dir };
     let help = match near(view, file, &[dir]).first() {
-        Some(other) => format!("did you mean {}?", name(format!("{}/{other}", dir.trim_end_matches('/')))),
-        None => "it is looked for inside the sandbox: see that it is in the root file system or a mount".to_owned(),
+        Some(other) => {
+            format!("did you mean {}?", name(format!("{}/{other}", dir.trim_end_matches('/'))))
+        }
+        None => {
+            "it is looked for inside the sandbox: see that it is in the root file system or a mount"
+                .to_owned()
+        }
     };
     Finding::new(obstacle.why, help)
 }
@@ -335,7 +364,10 @@ fn nearest(view: &View, command: &str, dirs: &[&str]) -> String {
         .map(|dir| format!("{dir}/{command}"))
         .find(|path| view.kind(path) == Ok(Kind::File));
     if let Some(path) = elsewhere {
-        return format!("{} is there: name it by its path, or add its directory to PATH in `environment`", name(path));
+        return format!(
+            "{} is there: name it by its path, or add its directory to PATH in `environment`",
+            name(path)
+        );
     }
     let close = near(view, command, dirs);
     if close.is_empty() {
@@ -381,13 +413,20 @@ fn too_big(exec: &Exec) -> Finding {
     let (length, longest) = all.into_iter().max().unwrap_or_default();
     let help = "hand long data over in a file (`files`) or on standard input";
     if length >= STRING {
-        let why = format!("{longest} is {length} bytes long, and the kernel takes no more than {} in one", STRING - 1);
+        let why = format!(
+            "{longest} is {length} bytes long, and the kernel takes no more than {} in one",
+            STRING - 1
+        );
         return Finding::new(why, help);
     }
     let stack = match nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_STACK) {
-        Ok((soft, _)) if soft < u64::MAX => format!("; a quarter of the stack limit ({} bytes) is allowed", soft / 4),
+        Ok((soft, _)) if soft < u64::MAX => {
+            format!("; a quarter of the stack limit ({} bytes) is allowed", soft / 4)
+        }
         _ => String::new(),
     };
-    let why = format!("arguments and environment are {total} bytes together, the most of it {longest} with {length}{stack}");
+    let why = format!(
+        "arguments and environment are {total} bytes together, the most of it {longest} with {length}{stack}"
+    );
     Finding::new(why, format!("{help}, or raise `ulimits.stack`"))
 }

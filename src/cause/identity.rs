@@ -71,7 +71,8 @@ fn unmapped_caller(scene: Scene<'_>) -> Option<Finding> {
     let map = ranges(&scene.view.read("/proc/self/uid_map")?);
     let mapped = map.iter().any(|range| range.inside <= uid && uid - range.inside < range.count);
     (!mapped).then(|| {
-        let why = format!("uid {uid} of the caller is not mapped in the user namespace that it is in");
+        let why =
+            format!("uid {uid} of the caller is not mapped in the user namespace that it is in");
         Finding::new(why, "run as an id that is mapped there")
     })
 }
@@ -137,7 +138,8 @@ fn alive(kind: &str) -> u64 {
 
 fn unknown(scene: Scene<'_>, kinds: &[Namespace]) -> Option<Finding> {
     let links = scene.view.names("/proc/self/ns", 100);
-    let missing = kinds.iter().map(|kind| limit(*kind).1).find(|kind| !links.iter().any(|l| l == kind));
+    let missing =
+        kinds.iter().map(|kind| limit(*kind).1).find(|kind| !links.iter().any(|l| l == kind));
     let kind = missing.filter(|_| !links.is_empty())?;
     Some(Finding::new(
         format!("this kernel has no {kind} namespaces"),
@@ -153,7 +155,10 @@ pub(super) fn join(scene: Scene<'_>, path: &Path, fault: Fault) -> Option<Findin
             "name a file such as /run/netns/NAME (made by `ip netns add NAME`) or /proc/PID/ns/net",
         )),
         Errno::EPERM => Some(Finding::new(
-            format!("it takes root, or the owner's user namespace, to enter {}", name(text.as_bytes())),
+            format!(
+                "it takes root, or the owner's user namespace, to enter {}",
+                name(text.as_bytes())
+            ),
             "run as root, or let sixdocker make a network of its own",
         )),
         _ => scene.view.obstacle(&text).map(|obstacle| Finding::only(obstacle.why)),
@@ -192,9 +197,9 @@ fn not_allowed(scene: Scene<'_>, kind: IdKind, map: &[IdRange]) -> Option<Findin
     let within = |range: &IdRange| {
         let end = u64::from(range.outside) + u64::from(range.count);
         (range.count == 1 && range.outside == own)
-            || given.iter().any(|(start, count)| {
-                u64::from(range.outside) >= *start && end <= start + count
-            })
+            || given
+                .iter()
+                .any(|(start, count)| u64::from(range.outside) >= *start && end <= start + count)
     };
     let refused = map.iter().find(|range| !within(range))?;
     let last = u64::from(refused.outside) + u64::from(refused.count) - 1;
@@ -206,7 +211,11 @@ fn not_allowed(scene: Scene<'_>, kind: IdKind, map: &[IdRange]) -> Option<Findin
             name(&user),
             list(has, "and")
         ),
-        format!("as root: `usermod --add-sub{}s {}-{last} {user}`", kind_letter(kind), refused.outside),
+        format!(
+            "as root: `usermod --add-sub{}s {}-{last} {user}`",
+            kind_letter(kind),
+            refused.outside
+        ),
     ))
 }
 
@@ -253,7 +262,11 @@ fn weak_helper(scene: Scene<'_>, helper: &str, tool: &str) -> Option<Finding> {
     (nosuid || !setuid).then(|| {
         let how = if nosuid { "is on a file system mounted nosuid" } else { "is not setuid root" };
         Finding::new(
-            format!("{} {how}, and unless it has the capability cap_set{}id it may map nothing", name(helper), if tool == "newuidmap" { 'u' } else { 'g' }),
+            format!(
+                "{} {how}, and unless it has the capability cap_set{}id it may map nothing",
+                name(helper),
+                if tool == "newuidmap" { 'u' } else { 'g' }
+            ),
             "install it again (Debian: `apt install --reinstall uidmap`)",
         )
     })
@@ -277,14 +290,22 @@ fn map_directly(scene: Scene<'_>, kind: IdKind, map: &[IdRange], fault: Fault) -
         |range| {
             let end = u64::from(range.outside) + u64::from(range.count) - 1;
             Some(Finding::new(
-                format!("the ids {}-{end} do not exist in the user namespace that the runner is in", range.outside),
+                format!(
+                    "the ids {}-{end} do not exist in the user namespace that the runner is in",
+                    range.outside
+                ),
                 "map ids that exist there (see /proc/self/uid_map)",
             ))
         },
     )
 }
 
-pub(super) fn map_self(scene: Scene<'_>, uid: IdRange, gid: IdRange, fault: Fault) -> Option<Finding> {
+pub(super) fn map_self(
+    scene: Scene<'_>,
+    uid: IdRange,
+    gid: IdRange,
+    fault: Fault,
+) -> Option<Finding> {
     if let Some(finding) = forbidden(scene) {
         return Some(finding);
     }

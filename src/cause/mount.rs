@@ -70,20 +70,25 @@ fn on(mounts: &[Mount], path: &str) -> Option<Mount> {
 
 fn below<'m>(mounts: &'m [Mount], path: &str) -> impl Iterator<Item = &'m Mount> {
     let prefix = format!("{}/", path.trim_end_matches('/'));
-    let inner = move |mount: &&Mount| mount.point.len() > prefix.len() && mount.point.starts_with(&prefix);
+    let inner =
+        move |mount: &&Mount| mount.point.len() > prefix.len() && mount.point.starts_with(&prefix);
     mounts.iter().filter(inner)
 }
 
 // ---- simple steps
 
 pub(super) fn private(scene: Scene<'_>, fault: Fault) -> Option<Finding> {
-    matches!(fault.errno, Errno::EPERM | Errno::EACCES).then(|| identity::forbidden(scene)).flatten().or_else(
-        || {
+    matches!(fault.errno, Errno::EPERM | Errno::EACCES)
+        .then(|| identity::forbidden(scene))
+        .flatten()
+        .or_else(|| {
             (fault.errno == Errno::EINVAL).then(|| {
-                Finding::new("the runner is in a chroot, whose root is no mount", "enter it as a mount instead")
+                Finding::new(
+                    "the runner is in a chroot, whose root is no mount",
+                    "enter it as a mount instead",
+                )
             })
-        },
-    )
+        })
 }
 
 pub(super) fn tmpfs(size: &str, fault: Fault) -> Option<Finding> {
@@ -117,7 +122,9 @@ fn source(scene: Scene<'_>, path: &Path, directory: bool, fault: Fault) -> Optio
     let text = path.to_string_lossy();
     if let Some(Obstacle { why, errno }) = scene.view.obstacle(&text) {
         let help = match errno {
-            Errno::EACCES => "let the caller go through that directory, or choose another path".to_owned(),
+            Errno::EACCES => {
+                "let the caller go through that directory, or choose another path".to_owned()
+            }
             _ => near(scene.view, &text),
         };
         return Some(Finding::new(why, help));
@@ -139,8 +146,13 @@ fn near(view: &View, path: &str) -> String {
         .min()
         .filter(|(distance, _)| distance * 3 <= last.chars().count().max(3));
     match close {
-        Some((_, other)) => format!("did you mean {}?", name(format!("{}/{other}", dir.trim_end_matches('/')))),
-        None => "correct the path, or make it first; relative paths start at the manifest's directory".to_owned(),
+        Some((_, other)) => {
+            format!("did you mean {}?", name(format!("{}/{other}", dir.trim_end_matches('/'))))
+        }
+        None => {
+            "correct the path, or make it first; relative paths start at the manifest's directory"
+                .to_owned()
+        }
     }
 }
 
@@ -157,7 +169,9 @@ fn refused_clone(scene: Scene<'_>, path: &Path, recursive: bool, fault: Fault) -
             ),
             "write `recursive: true`, so that they come along",
         )),
-        Errno::EINVAL if on(&mounts, &text).is_some_and(|mount| mount.options.contains("unbindable")) => {
+        Errno::EINVAL
+            if on(&mounts, &text).is_some_and(|mount| mount.options.contains("unbindable")) =>
+        {
             let why = format!("{} is on a mount marked unbindable", name(text.as_bytes()));
             Some(Finding::new(why, "`mount --make-private` it as root"))
         }
@@ -188,7 +202,12 @@ fn refused_clone(scene: Scene<'_>, path: &Path, recursive: bool, fault: Fault) -
     }
 }
 
-pub(super) fn overlay(scene: Scene<'_>, lower: &Path, upper: &Layer, fault: Fault) -> Option<Finding> {
+pub(super) fn overlay(
+    scene: Scene<'_>,
+    lower: &Path,
+    upper: &Layer,
+    fault: Fault,
+) -> Option<Finding> {
     if let Some(finding) = source(scene, lower, true, fault) {
         return Some(finding);
     }
@@ -209,12 +228,18 @@ pub(super) fn overlay(scene: Scene<'_>, lower: &Path, upper: &Layer, fault: Faul
     let inner = list(below(&mounts, &text).take(3).map(|mount| name(&mount.point)), "and");
     match fault.errno {
         Errno::EINVAL if inner != "none" => Some(Finding::new(
-            format!("{} has mounts below it ({inner}), which an overlay can't show in a user namespace", name(text.as_bytes())),
+            format!(
+                "{} has mounts below it ({inner}), which an overlay can't show in a user namespace",
+                name(text.as_bytes())
+            ),
             "unmount them, or write `write: none`",
         )),
         Errno::EINVAL if scene.view.fs_type(&text).map(|found| found.0) == Some(OVERLAYFS) => {
             Some(Finding::new(
-                format!("{} is on an overlay of overlays, and the kernel stacks no more than two", name(text.as_bytes())),
+                format!(
+                    "{} is on an overlay of overlays, and the kernel stacks no more than two",
+                    name(text.as_bytes())
+                ),
                 "put it on an ordinary file system, or write `write: none`",
             ))
         }
@@ -265,13 +290,18 @@ fn layer(scene: Scene<'_>, lower: &Path, dir: &Path, fault: Fault) -> Option<Fin
     }
     if lower.starts_with(dir) || dir.starts_with(lower) {
         return Some(Finding::new(
-            format!("{shown} and {} lie one in the other", name(lower.to_string_lossy().as_bytes())),
+            format!(
+                "{shown} and {} lie one in the other",
+                name(lower.to_string_lossy().as_bytes())
+            ),
             "keep the layer outside of the root file system",
         ));
     }
     let fs = scene.view.fs_type(&text).map(|found| found.0);
     let unfit = NO_UPPER.iter().find(|(magic, _)| Some(*magic) == fs);
-    if let Some((_, what)) = unfit.filter(|_| matches!(fault.errno, Errno::EINVAL | Errno::EOPNOTSUPP)) {
+    if let Some((_, what)) =
+        unfit.filter(|_| matches!(fault.errno, Errno::EINVAL | Errno::EOPNOTSUPP))
+    {
         return Some(Finding::new(
             format!("{shown} is on {what}, which can't hold the layer of an overlay"),
             "keep it on ext4, xfs, btrfs or tmpfs",
@@ -289,7 +319,12 @@ fn layer(scene: Scene<'_>, lower: &Path, dir: &Path, fault: Fault) -> Option<Fin
         Errno::EACCES | Errno::EPERM => {
             let stat = scene.view.stat(&text).ok()?;
             Some(Finding::new(
-                format!("uid {} may not write to {shown}, which belongs to uid {} with mode {:04o}", nix::unistd::geteuid(), stat.st_uid, stat.st_mode & 0o7777),
+                format!(
+                    "uid {} may not write to {shown}, which belongs to uid {} with mode {:04o}",
+                    nix::unistd::geteuid(),
+                    stat.st_uid,
+                    stat.st_mode & 0o7777
+                ),
                 "choose a directory of your own",
             ))
         }
@@ -320,17 +355,26 @@ pub(super) fn target(
     let view = scene.sandbox()?;
     let shown = name(target);
     if let Some(Obstacle { why, errno }) = view.obstacle(target) {
-        return Some(Finding::new(format!("inside the sandbox, {why}"), missing_target(scene, errno)));
+        return Some(Finding::new(
+            format!("inside the sandbox, {why}"),
+            missing_target(scene, errno),
+        ));
     }
     let kind = view.kind(target).ok()?;
     let directory = |kind| kind == Kind::Directory;
     match source {
         Some(source) if directory(source) != directory(kind) => Some(Finding::new(
-            format!("{shown} is {} in the root file system, and what is to be mounted there is {}", kind.words(), source.words()),
+            format!(
+                "{shown} is {} in the root file system, and what is to be mounted there is {}",
+                kind.words(),
+                source.words()
+            ),
             "mount a directory on a directory, and a file on a file",
         )),
         _ if fault.errno == Errno::ELOOP => Some(Finding::new(
-            format!("the root file system has a symbolic link in {shown}, and nothing is mounted through that"),
+            format!(
+                "the root file system has a symbolic link in {shown}, and nothing is mounted through that"
+            ),
             "name the path that it leads to, or make a real directory of it",
         )),
         _ => None,
@@ -363,26 +407,38 @@ pub(super) fn make(scene: Scene<'_>, path: &str, fault: Fault) -> Option<Finding
     };
     let shown = name(path);
     match fault.errno {
-        Errno::ENOSPC | Errno::EDQUOT => {
-            scarcity::space(view, dir).or_else(|| Some(Finding::only(format!("there is no room for {shown}"))))
-        }
+        Errno::ENOSPC | Errno::EDQUOT => scarcity::space(view, dir)
+            .or_else(|| Some(Finding::only(format!("there is no room for {shown}")))),
         Errno::EOVERFLOW => Some(Finding::new(
-            format!("{} belongs to an id that is not mapped in the sandbox, so the overlay can't copy it up to write there", name(dir)),
+            format!(
+                "{} belongs to an id that is not mapped in the sandbox, so the overlay can't copy it up to write there",
+                name(dir)
+            ),
             "`chown` it to the caller, map more ids (`/etc/subuid`), or write `write: none`",
         )),
         Errno::EROFS => Some(read_only(view, path)),
         Errno::EEXIST => {
             let kind = view.kind(path).map_or("there already", Kind::words);
-            Some(Finding::new(format!("{shown} is {kind} in the root file system"), "choose another path"))
+            Some(Finding::new(
+                format!("{shown} is {kind} in the root file system"),
+                "choose another path",
+            ))
         }
         Errno::EACCES | Errno::EPERM => {
             let stat = view.stat(dir).ok()?;
             Some(Finding::new(
-                format!("{} can't be written here: it belongs to uid {}, gid {}, with mode {:04o}", name(dir), stat.st_uid, stat.st_gid, stat.st_mode & 0o7777),
+                format!(
+                    "{} can't be written here: it belongs to uid {}, gid {}, with mode {:04o}",
+                    name(dir),
+                    stat.st_uid,
+                    stat.st_gid,
+                    stat.st_mode & 0o7777
+                ),
                 "choose another path, or open that directory to the caller",
             ))
         }
-        _ => target(scene, dir, Some(Kind::Directory), fault).or_else(|| target(scene, path, None, fault)),
+        _ => target(scene, dir, Some(Kind::Directory), fault)
+            .or_else(|| target(scene, path, None, fault)),
     }
 }
 
@@ -456,8 +512,23 @@ fn forbidden(scene: Scene<'_>, fstype: &str) -> Option<Finding> {
 /// The first mount that hides a part of /proc or /sys, by its name.
 fn masked(scene: Scene<'_>, place: &str) -> Option<String> {
     let mounts = table(scene.view);
-    let usual = ["binfmt_misc", "autofs", "cgroup", "cgroup2", "securityfs", "debugfs", "tracefs",
-        "fusectl", "configfs", "bpf", "pstore", "efivarfs", "mqueue", "hugetlbfs", "selinuxfs"];
+    let usual = [
+        "binfmt_misc",
+        "autofs",
+        "cgroup",
+        "cgroup2",
+        "securityfs",
+        "debugfs",
+        "tracefs",
+        "fusectl",
+        "configfs",
+        "bpf",
+        "pstore",
+        "efivarfs",
+        "mqueue",
+        "hugetlbfs",
+        "selinuxfs",
+    ];
     below(&mounts, place)
         .find(|mount| !usual.contains(&mount.fstype.as_str()))
         .map(|mount| format!("the mount {} ({})", name(&mount.point), name(&mount.fstype)))

@@ -30,13 +30,23 @@ pub(super) fn stream(scene: Scene<'_>, path: &Path, fault: Fault) -> Option<Find
     }
     if let Some(obstacle) = scene.view.obstacle(&text) {
         let new = obstacle.errno == Errno::ENOENT;
-        let help = if new { "make the directory first, or correct the path" } else { "correct the path or its permissions" };
+        let help = if new {
+            "make the directory first, or correct the path"
+        } else {
+            "correct the path or its permissions"
+        };
         return Some(Finding::new(obstacle.why, help));
     }
     (fault.errno == Errno::EACCES).then(|| {
         let owner = scene.view.stat(&text).map_or_else(
             |_| String::new(),
-            |stat| format!(", which belongs to uid {} with mode {:04o}", stat.st_uid, stat.st_mode & 0o7777),
+            |stat| {
+                format!(
+                    ", which belongs to uid {} with mode {:04o}",
+                    stat.st_uid,
+                    stat.st_mode & 0o7777
+                )
+            },
         );
         let uid = nix::unistd::geteuid();
         Finding::new(format!("uid {uid} may not open {shown}{owner}"), "choose a file of your own")
@@ -53,7 +63,11 @@ fn parent(path: &str) -> &str {
 pub(super) fn hostname(host: &str, fault: Fault) -> Option<Finding> {
     (fault.errno == Errno::EINVAL && host.len() > 64).then(|| {
         Finding::new(
-            format!("the host name {} has {} bytes, and the kernel takes 64 at most", name(host), host.len()),
+            format!(
+                "the host name {} has {} bytes, and the kernel takes 64 at most",
+                name(host),
+                host.len()
+            ),
             "write a shorter `hostname` (or `name`)",
         )
     })
@@ -82,16 +96,19 @@ pub(super) fn sysctl(scene: Scene<'_>, key: &str, value: &str, fault: Fault) -> 
             ))
         }
         Errno::EINVAL | Errno::ERANGE => {
-            let now = view.read(&path).map_or_else(String::new, |text| {
-                format!(" (it is {} now)", name(text.trim()))
-            });
+            let now = view
+                .read(&path)
+                .map_or_else(String::new, |text| format!(" (it is {} now)", name(text.trim())));
             Some(Finding::new(
                 format!("the kernel does not take {} for {}{now}", name(value), name(key)),
                 "see what it takes in the kernel's documentation of that sysctl",
             ))
         }
         Errno::EACCES | Errno::EPERM | Errno::EROFS => Some(Finding::new(
-            format!("{} belongs to the whole machine, not to a namespace of this sandbox", name(key)),
+            format!(
+                "{} belongs to the whole machine, not to a namespace of this sandbox",
+                name(key)
+            ),
             "set it on the host as root (`sysctl`), or leave it out",
         )),
         _ => None,
@@ -147,7 +164,8 @@ pub(super) fn rlimit(
 ) -> Option<Finding> {
     let word = word.trim_start_matches("RLIMIT_").to_ascii_lowercase();
     if fault.errno == Errno::EINVAL {
-        let why = format!("the soft limit {} is above the hard limit {}", amount(soft), amount(hard));
+        let why =
+            format!("the soft limit {} is above the hard limit {}", amount(soft), amount(hard));
         return Some(Finding::new(why, format!("lower `ulimits.{word}.soft`")));
     }
     if fault.errno != Errno::EPERM {
@@ -159,14 +177,24 @@ pub(super) fn rlimit(
         && hard.unwrap_or(u64::MAX) > ceiling
     {
         return Some(Finding::new(
-            format!("no process may have more than {ceiling} files open on this host (fs.nr_open), and {} are asked for", amount(hard)),
+            format!(
+                "no process may have more than {ceiling} files open on this host (fs.nr_open), and {} are asked for",
+                amount(hard)
+            ),
             format!("ask for {ceiling} at most"),
         ));
     }
     let (_, own) = getrlimit(resource(&word)?).ok()?;
     Some(Finding::new(
-        format!("the caller's own hard limit is {}, and {} is asked for: only root may raise it", amount(Some(own)), amount(hard)),
-        format!("ask for {} at most in `ulimits.{word}`, or raise the caller's (`ulimit`, limits.conf)", amount(Some(own))),
+        format!(
+            "the caller's own hard limit is {}, and {} is asked for: only root may raise it",
+            amount(Some(own)),
+            amount(hard)
+        ),
+        format!(
+            "ask for {} at most in `ulimits.{word}`, or raise the caller's (`ulimit`, limits.conf)",
+            amount(Some(own))
+        ),
     ))
 }
 
@@ -188,7 +216,9 @@ pub(super) fn nice(value: i8, fault: Fault) -> Option<Finding> {
     let (soft, _) = getrlimit(Resource::RLIMIT_NICE).ok()?;
     let lowest = 20_i64 - i64::try_from(soft.min(40)).ok()?;
     Some(Finding::new(
-        format!("the caller may go down to nice {lowest} (RLIMIT_NICE = {soft}), and {value} is asked for"),
+        format!(
+            "the caller may go down to nice {lowest} (RLIMIT_NICE = {soft}), and {value} is asked for"
+        ),
         format!("ask for {} or more, or raise the caller's limit", lowest.min(19)),
     ))
 }
@@ -199,7 +229,9 @@ pub(super) fn terminal(scene: Scene<'_>, fault: Fault) -> Option<Finding> {
             let most = scene.view.number("/proc/sys/kernel/pty/max")?;
             let used = scene.view.number("/proc/sys/kernel/pty/nr").unwrap_or_default();
             Some(Finding::new(
-                format!("{used} pseudo-terminals are open on this machine, of {most} at most (kernel.pty.max)"),
+                format!(
+                    "{used} pseudo-terminals are open on this machine, of {most} at most (kernel.pty.max)"
+                ),
                 "close some, or as root: `sysctl kernel.pty.max=…`",
             ))
         }
@@ -212,7 +244,9 @@ pub(super) fn chdir(scene: Scene<'_>, path: &str, fault: Fault) -> Option<Findin
     let view = scene.sandbox()?;
     if let Some(obstacle) = view.obstacle(path) {
         let help = match obstacle.errno {
-            Errno::EACCES => "open that directory to the sandbox's user, or choose another `working_dir`",
+            Errno::EACCES => {
+                "open that directory to the sandbox's user, or choose another `working_dir`"
+            }
             _ => "write a `working_dir` that is in the root file system or a mount; it is not made",
         };
         return Some(Finding::new(obstacle.why, help));
@@ -223,7 +257,11 @@ pub(super) fn chdir(scene: Scene<'_>, path: &str, fault: Fault) -> Option<Findin
             Some(Finding::new(
                 format!(
                     "uid {} may not enter {}: it belongs to uid {}, gid {}, with mode {:04o}",
-                    nix::unistd::geteuid(), name(path), stat.st_uid, stat.st_gid, stat.st_mode & 0o7777
+                    nix::unistd::geteuid(),
+                    name(path),
+                    stat.st_uid,
+                    stat.st_gid,
+                    stat.st_mode & 0o7777
                 ),
                 "open that directory to the sandbox's user, or choose another `working_dir`",
             ))
@@ -241,7 +279,8 @@ pub(super) fn landlock(scene: Scene<'_>, fault: Fault) -> Option<Finding> {
         return None;
     }
     let modules = scene.view.read("/sys/kernel/security/lsm");
-    let listed = modules.map_or_else(String::new, |list| format!(" (its modules: {})", name(list.trim())));
+    let listed =
+        modules.map_or_else(String::new, |list| format!(" (its modules: {})", name(list.trim())));
     Some(Finding::new(
         format!("this kernel was booted without Landlock{listed}"),
         "boot with `lsm=landlock,…`, or write `security: {landlock: auto}`",

@@ -40,9 +40,13 @@ pub(super) fn processes(scene: Scene<'_>, errno: Errno) -> Option<Finding> {
         Errno::ENOMEM => return memory(scene),
         _ => return None,
     }
-    if scene.inside && let Some(most) = pids_of_the_plan(scene) {
+    if scene.inside
+        && let Some(most) = pids_of_the_plan(scene)
+    {
         return Some(Finding::new(
-            format!("the sandbox may have no more than {most} processes at once, this one included"),
+            format!(
+                "the sandbox may have no more than {most} processes at once, this one included"
+            ),
             "raise `limits.pids`",
         ));
     }
@@ -73,7 +77,9 @@ fn group_full(scene: Scene<'_>) -> Option<Finding> {
         {
             let dir = name(&dir);
             return Some(Finding::new(
-                format!("the control group {dir} that the runner is in has {count} processes, of {most} at most"),
+                format!(
+                    "the control group {dir} that the runner is in has {count} processes, of {most} at most"
+                ),
                 format!("end some of them, or raise pids.max of {dir}"),
             ));
         }
@@ -100,7 +106,9 @@ fn tasks_of(view: &View, uid: u32) -> u64 {
     pids.iter()
         .filter(|pid| pid.bytes().all(|byte| byte.is_ascii_digit()))
         .filter(|pid| view.stat(&format!("/proc/{pid}")).is_ok_and(|stat| stat.st_uid == uid))
-        .filter_map(|pid| view.field(&format!("/proc/{pid}/status"), "Threads")?.parse::<u64>().ok())
+        .filter_map(|pid| {
+            view.field(&format!("/proc/{pid}/status"), "Threads")?.parse::<u64>().ok()
+        })
         .sum()
 }
 
@@ -161,11 +169,17 @@ pub(super) fn space(view: &View, path: &str) -> Option<Finding> {
 pub(super) fn ordinary(fault: Fault, host: &Host) -> Option<Finding> {
     match fault.errno {
         Errno::ENOSYS => Some(Finding::new(
-            format!("this kernel ({}) has no {}, or a filter around the runner hides it", host.kernel, fault.call),
+            format!(
+                "this kernel ({}) has no {}, or a filter around the runner hides it",
+                host.kernel, fault.call
+            ),
             "`sixdocker doctor` says what this host can do",
         )),
         Errno::EPERM if filtered(fault.call) => Some(Finding::new(
-            format!("the runner itself runs under a seccomp filter, which may refuse {}", fault.call),
+            format!(
+                "the runner itself runs under a seccomp filter, which may refuse {}",
+                fault.call
+            ),
             "run it outside of that container, or under a wider profile",
         )),
         _ => None,
@@ -176,10 +190,20 @@ pub(super) fn ordinary(fault: Fault, host: &Host) -> Option<Finding> {
 pub(super) fn filtered(call: Call) -> bool {
     let often = matches!(
         call,
-        Call::Clone3 | Call::Unshare | Call::Mount | Call::PivotRoot | Call::Setns | Call::OpenTree
-            | Call::MoveMount | Call::Fsopen | Call::Fsmount | Call::Fsconfig | Call::MountSetattr
+        Call::Clone3
+            | Call::Unshare
+            | Call::Mount
+            | Call::PivotRoot
+            | Call::Setns
+            | Call::OpenTree
+            | Call::MoveMount
+            | Call::Fsopen
+            | Call::Fsmount
+            | Call::Fsconfig
+            | Call::MountSetattr
             | Call::Umount2
     );
     let view = View::here();
-    often && view.and_then(|view| view.field("/proc/self/status", "Seccomp")).as_deref() == Some("2")
+    often
+        && view.and_then(|view| view.field("/proc/self/status", "Seccomp")).as_deref() == Some("2")
 }

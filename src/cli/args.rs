@@ -28,7 +28,7 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(name = "sixdocker", version, after_help = EXIT_CODES, arg_required_else_help = true)]
 #[command(disable_help_subcommand = true)]
-pub(super) struct Cli {
+pub struct Cli {
     #[command(subcommand)]
     pub(super) command: Command,
 }
@@ -46,11 +46,14 @@ pub(super) enum Command {
     #[command(about = UP, after_help = UP_EXAMPLE)]
     Up(Up),
     /// Runs a command in a sandbox that flags describe, in the words of docker
-    #[command(disable_help_flag = true, after_help = "\
+    #[command(
+        disable_help_flag = true,
+        after_help = "\
 Examples:
   sixdocker run -ti --rootfs ./busybox /bin/sh
   sixdocker run -m 100m --rootfs ./busybox -- stress --vm-bytes 800m --vm-keep -m 1
-  sixdocker run --rootfs ./busybox -v .:/src -w /src --print-manifest -- make > make.yaml")]
+  sixdocker run --rootfs ./busybox -v .:/src -w /src --print-manifest -- make > make.yaml"
+    )]
     Run(Box<Run>),
     /// Prints every step that `up` would take, and what asked for it
     #[command(after_help = "\

@@ -51,9 +51,7 @@ impl Asked {
                 let (base, stem) = (PathBuf::new(), String::new());
                 Ok(Self { source, document, manifest, line: None, base, stem })
             }
-            Err(problems) => {
-                Err(Box::new(Refused { source, document: Some(document), problems }))
-            }
+            Err(problems) => Err(Box::new(Refused { source, document: Some(document), problems })),
         }
     }
 
@@ -137,7 +135,8 @@ pub(super) fn open(file: &OsStr) -> Result<Source, Box<Refused>> {
     let name = file.to_string_lossy();
     let read = || {
         let mut options = OpenOptions::new();
-        let opened = options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(file)?;
+        let opened =
+            options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(file)?;
         let kind = opened.metadata()?.file_type();
         if let Some(what) = odd(kind).filter(|_| !handed_over(&name)) {
             return Err(std::io::Error::other(what));

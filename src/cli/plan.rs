@@ -41,10 +41,10 @@ pub(super) fn plan(args: &Args) -> u8 {
 
 fn text(asked: &Asked, plan: &Plan, format: Format) -> String {
     match format {
-        Format::Json => serde_json::to_string_pretty(plan).unwrap_or_else(|error| error.to_string()),
-        Format::Human => {
-            listing(plan, |key| line(asked, key), Style::of(std::io::stdout()).width)
+        Format::Json => {
+            serde_json::to_string_pretty(plan).unwrap_or_else(|error| error.to_string())
         }
+        Format::Human => listing(plan, |key| line(asked, key), Style::of(std::io::stdout()).width),
     }
 }
 
@@ -62,6 +62,8 @@ pub(super) fn recorded(file: &Path) -> Result<Host, String> {
     let name = file.display();
     let text = std::fs::read_to_string(file).map_err(|e| format!("sixdocker: {name}: {e}"))?;
     serde_json::from_str(&text).map_err(|e| {
-        format!("sixdocker: {name} is no record of a machine, as `doctor --format json` prints it: {e}")
+        format!(
+            "sixdocker: {name} is no record of a machine, as `doctor --format json` prints it: {e}"
+        )
     })
 }

@@ -110,15 +110,36 @@ const INSTEAD: &[(&[&str], &str)] = &[
     (&["volumes-from", "volume-driver"], "There are no volumes but directories: --volume SRC:DST."),
     (&["gpus", "runtime"], "Name the devices: --device /dev/nvidia0 and so on."),
     (&["link", "network-alias", "ip", "ip6", "mac-address"], "Sandboxes share no network."),
-    (&["dns", "dns-search", "dns-option"], "There is no name service in a sandbox without a network."),
+    (
+        &["dns", "dns-search", "dns-option"],
+        "There is no name service in a sandbox without a network.",
+    ),
     (&["platform", "pull", "q", "quiet"], "There are no images: --rootfs takes a directory."),
     (&["a", "attach", "sig-proxy", "detach-keys"], "It is always attached, and passes signals on."),
-    (&["cgroup-parent"], "Write `cgroup: {parent: …}` into a manifest (--print-manifest begins one)."),
-    (&["pid", "ipc", "uts", "userns", "cgroupns"], "Write `namespaces` or `userns` into a manifest (--print-manifest begins one)."),
+    (
+        &["cgroup-parent"],
+        "Write `cgroup: {parent: …}` into a manifest (--print-manifest begins one).",
+    ),
+    (
+        &["pid", "ipc", "uts", "userns", "cgroupns"],
+        "Write `namespaces` or `userns` into a manifest (--print-manifest begins one).",
+    ),
     (&["log-driver", "log-opt"], "Output goes where the runner's goes."),
     (&["cidfile"], "A sandbox has no id; --name names it, --report tells what became of it."),
-    (&["kernel-memory", "memory-swappiness", "oom-kill-disable"], "The kernel has it no more, or not for every sandbox."),
-    (&["blkio-weight", "device-read-bps", "device-write-bps", "device-read-iops", "device-write-iops"], "Write `limits: {io: …}` into a manifest (--print-manifest begins one)."),
+    (
+        &["kernel-memory", "memory-swappiness", "oom-kill-disable"],
+        "The kernel has it no more, or not for every sandbox.",
+    ),
+    (
+        &[
+            "blkio-weight",
+            "device-read-bps",
+            "device-write-bps",
+            "device-read-iops",
+            "device-write-iops",
+        ],
+        "Write `limits: {io: …}` into a manifest (--print-manifest begins one).",
+    ),
     (&["health-cmd", "health-interval", "no-healthcheck"], "There is no daemon that could look."),
 ];
 
@@ -128,7 +149,8 @@ mod tests {
 
     /// The plan of these flags, and that of the manifest which they print.
     fn plans(words: &[&str]) -> [crate::plan::Plan; 2] {
-        let words: Vec<OsString> = ["sixdocker", "run"].iter().chain(words).map(Into::into).collect();
+        let words: Vec<OsString> =
+            ["sixdocker", "run"].iter().chain(words).map(Into::into).collect();
         let command = super::super::parse(&words, "run").unwrap();
         let super::super::Command::Run(flags) = command else { panic!("not run") };
         let mut draft = manifest::draft(&flags);

@@ -9,8 +9,8 @@ use crate::diagnostic::Problem;
 use crate::host::Host;
 use crate::manifest;
 use crate::plan::Plan;
-use crate::report::{self, Outcome, Report};
 use crate::render::tame;
+use crate::report::{self, Outcome, Report};
 use crate::{cause, execute};
 
 /// Runs the command of a manifest.
@@ -49,9 +49,11 @@ pub(super) fn perform(asked: &Asked, begun: Instant) -> u8 {
     };
     let outcome = execute::run(&plan, begun);
     tell(asked, &plan, &host, &outcome);
-    let written = plan.supervise.report.as_ref().is_none_or(|file| {
-        write(file, &Report::new(&plan, &host, &outcome))
-    });
+    let written = plan
+        .supervise
+        .report
+        .as_ref()
+        .is_none_or(|file| write(file, &Report::new(&plan, &host, &outcome)));
     match outcome.code() {
         0 if !written => REFUSED,
         code => code,

@@ -15,9 +15,7 @@ pub(super) fn perform(action: &Attend, pid: i32) -> Result<(), (Fault, Option<St
         Attend::MapIds { kind, map, helper: None } => {
             write_map(*kind, map, pid).map_err(|fault| (fault, None))
         }
-        Attend::MapIds { kind, map, helper: Some(helper) } => {
-            ask_helper(*kind, map, helper, pid)
-        }
+        Attend::MapIds { kind, map, helper: Some(helper) } => ask_helper(*kind, map, helper, pid),
     }
 }
 

@@ -432,6 +432,9 @@ impl<'p> Watch<'p> {
         let spawn = self.plan.spawn.iter().map(|step| step.n);
         let command = self.plan.command.iter().map(|step| step.n);
         let numbers = init.chain(spawn).chain(command);
-        numbers.zip(self.heard.times.iter().flatten()).map(|(n, micros)| Time { n, micros: *micros }).collect()
+        numbers
+            .zip(self.heard.times.iter().flatten())
+            .map(|(n, micros)| Time { n, micros: *micros })
+            .collect()
     }
 }

@@ -22,40 +22,56 @@ impl Manifest {
         let above = |high: Option<Size>| matches!((high, limits.memory), (Some(high), Some(most)) if high > most);
         let mut found = Vec::new();
         if above(limits.memory_high) {
-            found.push(contradiction(at.key("memory_high"), "`memory_high` is more than `memory`", "lower it below `memory`"));
+            found.push(contradiction(
+                at.key("memory_high"),
+                "`memory_high` is more than `memory`",
+                "lower it below `memory`",
+            ));
         }
         if above(limits.memory_low) {
-            found.push(contradiction(at.key("memory_low"), "`memory_low` is more than `memory`", "lower it below `memory`"));
+            found.push(contradiction(
+                at.key("memory_low"),
+                "`memory_low` is more than `memory`",
+                "lower it below `memory`",
+            ));
         }
         if limits.swap.is_some() && limits.memory.is_none() {
-            found.push(contradiction(at.key("swap"), "`swap` limits nothing without `memory`", "set `memory`, too"));
+            found.push(contradiction(
+                at.key("swap"),
+                "`swap` limits nothing without `memory`",
+                "set `memory`, too",
+            ));
         }
         if self.cgroup.manager == CgroupManager::None && self.needs_cgroup() {
-            found.push(contradiction(Pointer::root().key("cgroup"), "`cgroup: none` leaves nothing that could enforce `limits`",
-                "leave `cgroup` out, or the limits"));
+            found.push(contradiction(
+                Pointer::root().key("cgroup"),
+                "`cgroup: none` leaves nothing that could enforce `limits`",
+                "leave `cgroup` out, or the limits",
+            ));
         }
         found
     }
 
     /// Whether a limit is asked for that only a control group can enforce.
     fn needs_cgroup(&self) -> bool {
-        let own = super::Limits {
-            cpu_time: None,
-            output: None,
-            oom_group: None,
-            ..self.limits.clone()
-        };
+        let own =
+            super::Limits { cpu_time: None, output: None, oom_group: None, ..self.limits.clone() };
         own != super::Limits::default()
     }
 
     fn of_ulimits(&self) -> Vec<Problem> {
         let unlimited = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
-        let over = self.ulimits.iter().filter(|(_, value)| unlimited(value.soft) > unlimited(value.hard));
+        let over =
+            self.ulimits.iter().filter(|(_, value)| unlimited(value.soft) > unlimited(value.hard));
         let problem = |name: &super::Ulimit| {
             let word = serde_json::to_value(name).ok();
             let word = word.as_ref().and_then(|word| word.as_str()).unwrap_or_default().to_owned();
             let at = Pointer::root().key("ulimits").key(&word).key("soft");
-            contradiction(at, "the soft limit is more than the hard one", "lower `soft`, or raise `hard`")
+            contradiction(
+                at,
+                "the soft limit is more than the hard one",
+                "lower `soft`, or raise `hard`",
+            )
         };
         over.map(|(name, _)| problem(name)).collect()
     }
@@ -64,12 +80,18 @@ impl Manifest {
         let root = Pointer::root();
         let mut found = Vec::new();
         if self.init && self.namespaces.pid == Sharing::Host {
-            found.push(contradiction(root.key("init"), "`init` is process 1 of its own namespace, and `namespaces.pid` is `host`",
-                "leave one of the two out"));
+            found.push(contradiction(
+                root.key("init"),
+                "`init` is process 1 of its own namespace, and `namespaces.pid` is `host`",
+                "leave one of the two out",
+            ));
         }
         if self.tty == Tty::Yes && self.stdin != Input::Inherit {
-            found.push(contradiction(root.key("tty"), "with a terminal of its own the command reads from it, and `stdin` says otherwise",
-                "leave `tty` or `stdin` out"));
+            found.push(contradiction(
+                root.key("tty"),
+                "with a terminal of its own the command reads from it, and `stdin` says otherwise",
+                "leave `tty` or `stdin` out",
+            ));
         }
         found
     }
@@ -79,13 +101,19 @@ impl Manifest {
         let at = Pointer::root().key("rootfs");
         let host = self.rootfs.source == RootSource::Host;
         if host && !matches!(self.rootfs.write, None | Some(Write::None)) {
-            found.push(contradiction(at.key("write"), "the host's own files are never written",
-                "leave `write` out, or name a directory as `path`"));
+            found.push(contradiction(
+                at.key("write"),
+                "the host's own files are never written",
+                "leave `write` out, or name a directory as `path`",
+            ));
         }
         let layered = matches!(self.rootfs.write, None | Some(Write::Discard));
         if self.rootfs.size.is_some() && !host && !layered {
-            found.push(contradiction(at.key("size"), "`size` limits the layer of `write: discard`, and there is none",
-                "leave `size` out"));
+            found.push(contradiction(
+                at.key("size"),
+                "`size` limits the layer of `write: discard`, and there is none",
+                "leave `size` out",
+            ));
         }
         found.extend(self.same_targets());
         found
@@ -96,7 +124,11 @@ impl Manifest {
         let again = self.mounts.iter().enumerate().filter(|(_, mount)| !seen.insert(&mount.target));
         let problem = |(n, mount): (usize, &super::Mount)| {
             let at = Pointer::root().key("mounts").index(n);
-            contradiction(at, &format!("two mounts stand on `{}`", mount.target), "keep one of them")
+            contradiction(
+                at,
+                &format!("two mounts stand on `{}`", mount.target),
+                "keep one of them",
+            )
         };
         again.map(problem).collect()
     }
@@ -106,8 +138,13 @@ impl Manifest {
         let names = self.sysctls.keys().filter(|name| shared && name.starts_with("net."));
         let at = |name: &String| Pointer::root().key("sysctls").key(name);
         names
-            .map(|name| contradiction(at(name), "with `network: host` this would change the host's own parameter",
-                "leave it out, or take `network: none`"))
+            .map(|name| {
+                contradiction(
+                    at(name),
+                    "with `network: host` this would change the host's own parameter",
+                    "leave it out, or take `network: none`",
+                )
+            })
             .collect()
     }
 }

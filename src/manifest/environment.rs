@@ -93,7 +93,10 @@ impl<'de> Deserialize<'de> for Environment {
                 Ok(Environment(all))
             }
 
-            fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Environment, A::Error> {
+            fn visit_seq<A: de::SeqAccess<'de>>(
+                self,
+                mut items: A,
+            ) -> Result<Environment, A::Error> {
                 let mut all = Vec::new();
                 while let Some(Assignment(name, value)) = items.next_element()? {
                     all.push((name, value));

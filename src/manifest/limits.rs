@@ -7,7 +7,9 @@ use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::fault::{Fault, shown, unknown_word};
-use super::notation::{Notation, Ranged, ShortOrLong, Through, Written, notation, short_or_long, through, words};
+use super::notation::{
+    Notation, Ranged, ShortOrLong, Through, Written, notation, short_or_long, through, words,
+};
 use super::{AbsolutePath, Duration, Size};
 
 /// What the command, with all its children, may use.
@@ -15,16 +17,16 @@ use super::{AbsolutePath, Duration, Size};
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// The most memory; beyond it the command is killed, and the report says so.
-    #[schemars(example = "100m", example = "2g")]
+    #[schemars(example = &"100m", example = &"2g")]
     pub memory: Option<Size>,
     /// Above this much memory the command is slowed down and its memory reclaimed.
-    #[schemars(example = "80m")]
+    #[schemars(example = &"80m")]
     pub memory_high: Option<Size>,
     /// This much memory is kept from being reclaimed while others have more.
-    #[schemars(example = "20m")]
+    #[schemars(example = &"20m")]
     pub memory_low: Option<Size>,
     /// The most swap, besides `memory`; none when `memory` is set and this is not.
-    #[schemars(example = "0", example = "100m")]
+    #[schemars(example = &"0", example = &"100m")]
     pub swap: Option<Size>,
     /// Processors, as in `1.5`: so much processor time a second.
     #[serde(deserialize_with = "through::<_, Cpus, _>")]
@@ -35,10 +37,10 @@ pub struct Limits {
     #[schemars(with = "Ranged<1, 10_000>", example = 50)]
     pub cpu_weight: Option<u32>,
     /// The processors it may run on.
-    #[schemars(example = "0-1", example = "0,2")]
+    #[schemars(example = &"0-1", example = &"0,2")]
     pub cpuset: Option<CpuSet>,
     /// The memory nodes it may use.
-    #[schemars(example = "0")]
+    #[schemars(example = &"0")]
     pub cpuset_mems: Option<CpuSet>,
     /// The most processes and threads.
     #[serde(deserialize_with = "through::<_, Ranged<1, 4_194_304>, _>")]
@@ -56,10 +58,10 @@ pub struct Limits {
     #[schemars(with = "BTreeMap<PageSize, Size>", example = serde_json::json!({"2MB": "64m"}))]
     pub hugetlb: BTreeMap<String, Size>,
     /// The most processor time in all; then the run ends as `cpu_time`.
-    #[schemars(example = "30s")]
+    #[schemars(example = &"30s")]
     pub cpu_time: Option<Duration>,
     /// The most bytes of stdout and stderr together; then the run ends as `output`.
-    #[schemars(example = "10m")]
+    #[schemars(example = &"10m")]
     pub output: Option<Size>,
     /// When memory runs out, the whole sandbox is killed and not one process of it; true by default.
     #[schemars(with = "bool", example = false)]
@@ -83,22 +85,30 @@ type Rate = Ranged<1, { i64::MAX }>;
 pub struct Io {
     /// The device node, or `MAJ:MIN`.
     #[serde(deserialize_with = "through::<_, BlockDevice, _>")]
-    #[schemars(with = "BlockDevice", example = "/dev/sda", example = "8:0")]
+    #[schemars(with = "BlockDevice", example = &"/dev/sda", example = &"8:0")]
     pub device: String,
     /// Bytes read a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = "10m")]
+    #[schemars(example = &"10m")]
     pub rbps: Option<Size>,
     /// Bytes written a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = "10m")]
+    #[schemars(example = &"10m")]
     pub wbps: Option<Size>,
     /// Reads a second.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "through::<_, Rate, _>")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "through::<_, Rate, _>"
+    )]
     #[schemars(with = "Rate", example = 100)]
     pub riops: Option<u64>,
     /// Writes a second.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "through::<_, Rate, _>")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "through::<_, Rate, _>"
+    )]
     #[schemars(with = "Rate", example = 100)]
     pub wiops: Option<u64>,
 }
@@ -131,16 +141,20 @@ pub enum CgroupManager {
 pub(crate) struct CgroupMap {
     /// Who makes the control group.
     #[serde(default)]
-    #[schemars(example = "fs")]
+    #[schemars(example = &"fs")]
     manager: CgroupManager,
     /// The group that it is made in, from the root of the cgroup file system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = "/ci.slice")]
+    #[schemars(example = &"/ci.slice")]
     parent: Option<AbsolutePath>,
 }
 
 const MANAGERS: &[(&str, &str, CgroupManager)] = &[
-    ("auto", "A delegated group that we are in, else systemd, else the cgroup file system.", CgroupManager::Auto),
+    (
+        "auto",
+        "A delegated group that we are in, else systemd, else the cgroup file system.",
+        CgroupManager::Auto,
+    ),
     ("systemd", "A transient scope of systemd.", CgroupManager::Systemd),
     ("fs", "A directory of the cgroup file system.", CgroupManager::Fs),
     ("none", "No control group is made; limits that need one are refused.", CgroupManager::None),
@@ -189,8 +203,11 @@ impl Cpus {
         if (LEAST_CPUS..=MOST_CPUS).contains(&number) {
             return Ok(Self(number));
         }
-        Err(Fault::value(format!("{number} is not between {LEAST_CPUS} and {MOST_CPUS}"), "out of range")
-            .help("write a number of processors, such as `0.5` or `2`"))
+        Err(Fault::value(
+            format!("{number} is not between {LEAST_CPUS} and {MOST_CPUS}"),
+            "out of range",
+        )
+        .help("write a number of processors, such as `0.5` or `2`"))
     }
 }
 
@@ -250,7 +267,9 @@ fn is_range(text: &str) -> bool {
         text.parse::<u32>().ok().filter(|n| digits && *n < 8192)
     };
     match text.split_once('-') {
-        Some((from, to)) => matches!((number(from), number(to)), (Some(from), Some(to)) if from <= to),
+        Some((from, to)) => {
+            matches!((number(from), number(to)), (Some(from), Some(to)) if from <= to)
+        }
         None => number(text).is_some(),
     }
 }
@@ -276,7 +295,9 @@ macro_rules! plain_text {
                 }
                 let shown = $crate::manifest::fault::shown(text);
                 let fault = $crate::manifest::fault::Fault::value(
-                    format!("{shown} is not {}", $wanted), "not possible here");
+                    format!("{shown} is not {}", $wanted),
+                    "not possible here",
+                );
                 Err(fault.help($help))
             }
         }
@@ -304,8 +325,11 @@ plain_text!(
     "^[0-9]+[KMG]B$",
     None,
     |text| {
-        let digits = text.strip_suffix(['K', 'M', 'G']).or_else(|| text.strip_suffix('B')?.strip_suffix(['K', 'M', 'G']));
-        text.ends_with('B') && digits.is_some_and(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_digit()))
+        let digits = text
+            .strip_suffix(['K', 'M', 'G'])
+            .or_else(|| text.strip_suffix('B')?.strip_suffix(['K', 'M', 'G']));
+        text.ends_with('B')
+            && digits.is_some_and(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_digit()))
     },
     "write it as the kernel does, such as `2MB` or `1GB`"
 );
@@ -315,7 +339,8 @@ plain_text!(
     "^(/dev/[^.]+|[0-9]+:[0-9]+)$",
     None,
     |text| {
-        let node = text.strip_prefix("/dev/").is_some_and(|name| !name.is_empty() && !name.contains('.'));
+        let node =
+            text.strip_prefix("/dev/").is_some_and(|name| !name.is_empty() && !name.contains('.'));
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         node || text.split_once(':').is_some_and(|(major, minor)| digits(major) && digits(minor))
     },
@@ -329,8 +354,10 @@ plain_text!(
     |text| {
         let rest = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
         text.split_once('.').is_some_and(|(controller, file)| {
-            !controller.is_empty() && controller.bytes().all(|b| b.is_ascii_lowercase())
-                && !file.is_empty() && file.chars().all(rest)
+            !controller.is_empty()
+                && controller.bytes().all(|b| b.is_ascii_lowercase())
+                && !file.is_empty()
+                && file.chars().all(rest)
         })
     },
     "write controller and file, such as `memory.zswap.max`"

@@ -1,6 +1,5 @@
 //! The sections `mounts`, `tmpfs`, `files` and `devices`.
 
-
 use std::fmt;
 use std::path::PathBuf;
 
@@ -131,14 +130,14 @@ pub(crate) enum MountType {
 pub(crate) struct MountMap {
     /// What it is.
     #[serde(rename = "type")]
-    #[schemars(example = "bind")]
+    #[schemars(example = &"bind")]
     kind: MountType,
     /// The file or directory of the host: of `bind`, and of `file` in place of `content`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = "./src")]
+    #[schemars(example = &"./src")]
     source: Option<HostPath>,
     /// Where it stands inside.
-    #[schemars(example = "/src")]
+    #[schemars(example = &"/src")]
     target: AbsolutePath,
     /// Nothing can be written there; a tmpfs and an overlay with `upper` are writable by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -166,15 +165,15 @@ pub(crate) struct MountMap {
     dev: bool,
     /// The most that it may hold: of `tmpfs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = "64m")]
+    #[schemars(example = &"64m")]
     size: Option<Size>,
     /// The mode of the directory of a `tmpfs`, or of a `file`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = "1777")]
+    #[schemars(example = &"1777")]
     mode: Option<Mode>,
     /// What stands in the `file`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", example = "nameserver 127.0.0.1\n")]
+    #[schemars(with = "String", example = &"nameserver 127.0.0.1\n")]
     content: Option<String>,
     /// The lower directories of an `overlay`, the uppermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -182,11 +181,11 @@ pub(crate) struct MountMap {
     lower: Vec<HostPath>,
     /// The directory that takes the writes to an `overlay`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = "./changes")]
+    #[schemars(example = &"./changes")]
     upper: Option<HostPath>,
     /// An empty directory beside `upper`, for the kernel's own use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = "./work")]
+    #[schemars(example = &"./work")]
     work: Option<HostPath>,
     /// Options of the file system: of `tmpfs`, `overlay` and `proc`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -298,13 +297,19 @@ fn content(text: Option<String>, source: Option<HostPath>) -> Result<FileContent
     match (text, source) {
         (Some(text), None) => Ok(FileContent::Text(text)),
         (None, Some(path)) => Ok(FileContent::Source(path.0)),
-        (Some(_), Some(_)) => {
-            Err(Fault::new("contradiction", "`content` and `source` exclude each other", "not both")
-                .help("keep one of them")
-                .at("source"))
-        }
-        (None, None) => Err(Fault::new("missing_key", "the file has no content", "`content` or `source` is missing")
-            .help("write `content: TEXT`, or `source: FILE`")),
+        (Some(_), Some(_)) => Err(Fault::new(
+            "contradiction",
+            "`content` and `source` exclude each other",
+            "not both",
+        )
+        .help("keep one of them")
+        .at("source")),
+        (None, None) => Err(Fault::new(
+            "missing_key",
+            "the file has no content",
+            "`content` or `source` is missing",
+        )
+        .help("write `content: TEXT`, or `source: FILE`")),
     }
 }
 
@@ -326,7 +331,9 @@ impl ShortOrLong for Mount {
         if source.starts_with('~') {
             return Err(tilde(text));
         }
-        let Some(target) = target.filter(|_| !source.is_empty()) else { return Err(no_target(text)) };
+        let Some(target) = target.filter(|_| !source.is_empty()) else {
+            return Err(no_target(text));
+        };
         let read_only = match (parts.next(), parts.next()) {
             (None | Some("ro"), None) => true,
             (Some("rw"), None) => false,
@@ -350,7 +357,8 @@ impl ShortOrLong for Mount {
         }
         let mut map = self.kind.written(&self.target);
         map.read_only = (self.read_only != self.kind.read_only()).then_some(self.read_only);
-        (map.optional, map.exec, map.suid, map.dev) = (self.optional, self.exec, self.suid, self.dev);
+        (map.optional, map.exec, map.suid, map.dev) =
+            (self.optional, self.exec, self.suid, self.dev);
         Written::Long(map)
     }
 }
@@ -363,7 +371,12 @@ impl Mount {
 
     fn as_short(&self) -> Option<String> {
         let MountKind::Bind { source, recursive: true } = &self.kind else { return None };
-        let short = format!("{}:{}{}", source.display(), self.target, if self.read_only { "" } else { ":rw" });
+        let short = format!(
+            "{}:{}{}",
+            source.display(),
+            self.target,
+            if self.read_only { "" } else { ":rw" }
+        );
         (Self::short(&short).as_ref() == Ok(self)).then_some(short)
     }
 }
@@ -388,7 +401,8 @@ impl MountKind {
             Self::Overlay { lower, upper, work, options } => {
                 map.kind = MountType::Overlay;
                 map.lower = lower.into_iter().map(HostPath).collect();
-                (map.upper, map.work, map.options) = (upper.map(HostPath), work.map(HostPath), options);
+                (map.upper, map.work, map.options) =
+                    (upper.map(HostPath), work.map(HostPath), options);
             }
             Self::Proc { options } => (map.kind, map.options) = (MountType::Proc, options),
             Self::Sysfs => map.kind = MountType::Sysfs,
@@ -448,15 +462,15 @@ fn bad_option(text: &str, option: &str) -> Fault {
 pub(crate) struct FileMap {
     /// What stands in the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", example = "hello\n")]
+    #[schemars(with = "String", example = &"hello\n")]
     content: Option<String>,
     /// A file of the host whose content it gets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = "./config.toml")]
+    #[schemars(example = &"./config.toml")]
     source: Option<HostPath>,
     /// Its mode.
     #[serde(default = "file_mode")]
-    #[schemars(example = "0600")]
+    #[schemars(example = &"0600")]
     mode: Mode,
 }
 
@@ -482,7 +496,9 @@ impl ShortOrLong for File {
 
     fn written(&self) -> Written<FileMap> {
         let (content, source) = match &self.content {
-            FileContent::Text(text) if self.mode == FILE_MODE => return Written::Short(text.clone()),
+            FileContent::Text(text) if self.mode == FILE_MODE => {
+                return Written::Short(text.clone());
+            }
             FileContent::Text(text) => (Some(text.clone()), None),
             FileContent::Source(path) => (None, Some(HostPath(path.clone()))),
         };
@@ -547,7 +563,11 @@ impl Notation for Device {
         let allowed = access.unwrap_or("rw");
         if allowed.is_empty() || !allowed.chars().all(|c| matches!(c, 'r' | 'w' | 'm')) {
             return Err(Fault::value(
-                format!("{} ends in {}, which is not made of `r`, `w`, `m`", shown(text), shown(allowed)),
+                format!(
+                    "{} ends in {}, which is not made of `r`, `w`, `m`",
+                    shown(text),
+                    shown(allowed)
+                ),
                 "not an access",
             )
             .help("write, for example, `/dev/kvm` or `/dev/kvm:/dev/kvm:rw`"));
@@ -557,8 +577,11 @@ impl Notation for Device {
             [source] => (source, source),
             [source, target] => (source, target),
             _ => {
-                return Err(Fault::value(format!("{} has too many parts", shown(text)), "too many parts")
-                    .help("write `DEVICE[:TARGET][:rw]`"));
+                return Err(Fault::value(
+                    format!("{} has too many parts", shown(text)),
+                    "too many parts",
+                )
+                .help("write `DEVICE[:TARGET][:rw]`"));
             }
         };
         let (read, write) = (allowed.contains('r'), allowed.contains('w'));
@@ -581,4 +604,3 @@ impl fmt::Display for Device {
     }
 }
 notation!(Tmpfs, Device);
-

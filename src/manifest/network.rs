@@ -49,19 +49,19 @@ pub enum Sharing {
 #[serde(deny_unknown_fields, default)]
 pub struct Namespaces {
     /// Process ids; with `host` the command sees the host's processes.
-    #[schemars(example = "host")]
+    #[schemars(example = &"host")]
     pub pid: Sharing,
     /// System V and POSIX message queues, semaphores and shared memory.
-    #[schemars(example = "host")]
+    #[schemars(example = &"host")]
     pub ipc: Sharing,
     /// The host name.
-    #[schemars(example = "host")]
+    #[schemars(example = &"host")]
     pub uts: Sharing,
     /// The view of the control groups.
-    #[schemars(example = "host")]
+    #[schemars(example = &"host")]
     pub cgroup: Sharing,
     /// The monotonic and boot-time clocks.
-    #[schemars(example = "private")]
+    #[schemars(example = &"private")]
     pub time: Sharing,
 }
 
@@ -77,7 +77,9 @@ impl Default for Namespaces {
 pub struct SysctlValue(pub String);
 
 /// What may be lost where the host can't give it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Degradable {
     /// The command's own process ids.
@@ -106,10 +108,8 @@ pub enum Degradable {
     Landlock,
 }
 
-const NETWORKS: &[(&str, &str)] = &[
-    ("none", "A network of its own with nothing but loopback."),
-    ("host", "The host's network."),
-];
+const NETWORKS: &[(&str, &str)] =
+    &[("none", "A network of its own with nothing but loopback."), ("host", "The host's network.")];
 
 impl Notation for Network {
     const WANTED: &'static str = "`none`, `host`, or the path of a network namespace";
@@ -129,7 +129,9 @@ impl Notation for Network {
             "none" => Ok(Self::None),
             "host" => Ok(Self::Host),
             "user" => Err(Fault::not_yet("`network: user`").help("write `none` or `host`")),
-            path if path.contains('/') && path.split('/').next().is_some_and(|first| first.contains('~')) => {
+            path if path.contains('/')
+                && path.split('/').next().is_some_and(|first| first.contains('~')) =>
+            {
                 Err(tilde(path))
             }
             path if path.contains('/') => Ok(Self::Path(PathBuf::from(path))),
@@ -158,7 +160,10 @@ impl Notation for SysctlValue {
 
     fn read(text: &str) -> Result<Self, Fault> {
         if text.is_empty() || text.contains('\n') {
-            return Err(Fault::value(format!("{} is not one line of text", shown(text)), "not one line"));
+            return Err(Fault::value(
+                format!("{} is not one line of text", shown(text)),
+                "not one line",
+            ));
         }
         Ok(Self(text.to_owned()))
     }
@@ -181,9 +186,11 @@ plain_text!(
 );
 
 fn is_namespaced(name: &str) -> bool {
-    let word = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let word =
+        |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     let part = |text: &str| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+        !text.is_empty()
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
     };
     if let Some(rest) = name.strip_prefix("net.") {
         return rest.split('.').all(part);
@@ -211,7 +218,8 @@ plain_text!(
     None,
     |text| {
         let end = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        text.starts_with(end) && text.ends_with(end)
+        text.starts_with(end)
+            && text.ends_with(end)
             && text.chars().all(|c| end(c) || matches!(c, '.' | '-'))
     },
     "write letters, digits, `.`, `-`, `_`"

@@ -52,8 +52,12 @@ impl<T: Notation> Visitor<'_> for NotationVisitor<T> {
 
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<T, E> {
         match T::INTEGERS {
-            Some((least, most)) if number < least => Err(E::custom(out_of_range(number, least, most))),
-            Some((least, most)) if number > most => Err(E::custom(out_of_range(number, least, most))),
+            Some((least, most)) if number < least => {
+                Err(E::custom(out_of_range(number, least, most)))
+            }
+            Some((least, most)) if number > most => {
+                Err(E::custom(out_of_range(number, least, most)))
+            }
             Some(_) => T::number(number).map_err(E::custom),
             None => Err(E::invalid_type(de::Unexpected::Unsigned(number), &self)),
         }
@@ -77,7 +81,9 @@ pub(crate) fn out_of_range<N: fmt::Display>(
         .help(format!("write a number from {least} to {most}"))
 }
 
-pub(crate) fn read_notation<'de, T: Notation, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+pub(crate) fn read_notation<'de, T: Notation, D: Deserializer<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
     match T::INTEGERS {
         Some(_) => from.deserialize_u64(NotationVisitor(PhantomData)),
         None => from.deserialize_any(NotationVisitor(PhantomData)),
@@ -160,14 +166,19 @@ impl<'de, T: ShortOrLong> Visitor<'de> for ShortOrLongVisitor<T> {
     }
 }
 
-pub(crate) fn read_either<'de, T: ShortOrLong, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+pub(crate) fn read_either<'de, T: ShortOrLong, D: Deserializer<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
     if T::INTEGERS {
         return from.deserialize_u64(ShortOrLongVisitor(PhantomData));
     }
     from.deserialize_any(ShortOrLongVisitor(PhantomData))
 }
 
-pub(crate) fn write_either<T: ShortOrLong, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn write_either<T: ShortOrLong, S: Serializer>(
+    value: &T,
+    to: S,
+) -> Result<S::Ok, S::Error> {
     match value.written() {
         Written::Short(text) => to.serialize_str(&text),
         Written::Number(number) => to.serialize_u64(number),

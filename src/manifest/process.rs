@@ -237,11 +237,11 @@ impl JsonSchema for Text {
 pub(crate) struct VarMap {
     /// The value when neither `--set` nor the caller's environment gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Text", example = "release")]
+    #[schemars(with = "Text", example = &"release")]
     default: Option<Text>,
     /// What the variable is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", example = "how the program is built")]
+    #[schemars(with = "String", example = &"how the program is built")]
     description: Option<String>,
     /// The values that it may have.
     #[serde(default, rename = "enum", skip_serializing_if = "Vec::is_empty")]
@@ -321,7 +321,10 @@ impl<'de> Deserialize<'de> for Tty {
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Tty, E> {
                 match text {
                     "auto" => Ok(Tty::Auto),
-                    other => Err(E::custom(super::fault::unknown_word(other, &["auto", "true", "false"]))),
+                    other => Err(E::custom(super::fault::unknown_word(
+                        other,
+                        &["auto", "true", "false"],
+                    ))),
                 }
             }
         }
@@ -388,13 +391,25 @@ macro_rules! stream {
     };
 }
 
-stream!(Input, "`inherit`, `none`, or a file",
-    ["inherit", Inherit, "The caller's, untouched."], ["none", None, "Empty."]);
-stream!(Output, "`inherit`, `none`, or a file",
-    ["inherit", Inherit, "The caller's, untouched."], ["none", None, "Thrown away."]);
-stream!(ErrorOutput, "`inherit`, `none`, `stdout`, or a file",
-    ["inherit", Inherit, "The caller's, untouched."], ["none", None, "Thrown away."],
-    ["stdout", Stdout, "Where stdout goes."]);
+stream!(
+    Input,
+    "`inherit`, `none`, or a file",
+    ["inherit", Inherit, "The caller's, untouched."],
+    ["none", None, "Empty."]
+);
+stream!(
+    Output,
+    "`inherit`, `none`, or a file",
+    ["inherit", Inherit, "The caller's, untouched."],
+    ["none", None, "Thrown away."]
+);
+stream!(
+    ErrorOutput,
+    "`inherit`, `none`, `stdout`, or a file",
+    ["inherit", Inherit, "The caller's, untouched."],
+    ["none", None, "Thrown away."],
+    ["stdout", Stdout, "Where stdout goes."]
+);
 
 impl Ulimit {
     const ALL: &[(&str, &str)] = &[
@@ -435,7 +450,10 @@ plain_text!(
     "a number or `unlimited`",
     r"^([0-9]{1,18}|unlimited)$",
     Some((0, i64::MAX as u64)),
-    |text| text == "unlimited" || text.len() <= 19 && text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<i64>().is_ok(),
+    |text| text == "unlimited"
+        || text.len() <= 19
+            && text.bytes().all(|b| b.is_ascii_digit())
+            && text.parse::<i64>().is_ok(),
     "write a number, or `unlimited`"
 );
 
@@ -513,11 +531,11 @@ pub(crate) enum ReportFormat {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReportMap {
     /// The file that the report is written to.
-    #[schemars(example = "report.json")]
+    #[schemars(example = &"report.json")]
     file: HostPath,
     /// Its form.
     #[serde(default)]
-    #[schemars(example = "json")]
+    #[schemars(example = &"json")]
     format: ReportFormat,
 }
 

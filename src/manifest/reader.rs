@@ -156,7 +156,9 @@ impl<'n> Reader<'n> {
             },
             Value::List(items) => visitor.visit_seq(Items { items, next: 0 }),
             Value::Map(_) => visitor.visit_map(Entries::of(self.0)),
-            Value::Unknown => Err(Refusal::new(Fault::new(UNREAD, "this value could not be read", ""))),
+            Value::Unknown => {
+                Err(Refusal::new(Fault::new(UNREAD, "this value could not be read", "")))
+            }
         }
     }
 
@@ -245,7 +247,9 @@ impl<'n> Deserializer<'n> for Reader<'n> {
         visitor: V,
     ) -> Result<V::Value, Refusal> {
         match self.0.scalar() {
-            Some(scalar) if name == AS_WRITTEN && (scalar.is_text() || scalar.kind != Kind::Null) => {
+            Some(scalar)
+                if name == AS_WRITTEN && (scalar.is_text() || scalar.kind != Kind::Null) =>
+            {
                 visitor.visit_str(&scalar.text)
             }
             _ => self.as_it_is(visitor),
@@ -324,7 +328,10 @@ impl<'n> Entries<'n> {
 impl<'n> MapAccess<'n> for Entries<'n> {
     type Error = Refusal;
 
-    fn next_key_seed<K: DeserializeSeed<'n>>(&mut self, seed: K) -> Result<Option<K::Value>, Refusal> {
+    fn next_key_seed<K: DeserializeSeed<'n>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Refusal> {
         let ours = self.ours;
         let Some(entry) = self.entries.find(|entry| ours || !entry.key.starts_with("x-")) else {
             return Ok(None);

@@ -45,7 +45,7 @@ pub enum Write {
 pub(crate) struct RootfsMap {
     /// The directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = "./rootfs")]
+    #[schemars(example = &"./rootfs")]
     path: Option<HostPath>,
     /// The host's own /usr, read-only, and a generated /etc.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,11 +53,11 @@ pub(crate) struct RootfsMap {
     host: Option<bool>,
     /// What happens to writes: by default `discard` for a directory, `none` for the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = "discard")]
+    #[schemars(example = &"discard")]
     write: Option<Write>,
     /// The most that the layer of `write: discard` may hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = "256m")]
+    #[schemars(example = &"256m")]
     size: Option<Size>,
 }
 
@@ -85,12 +85,21 @@ impl ShortOrLong for Rootfs {
             (Some(path), None | Some(false)) => RootSource::Dir(path.0),
             (None, Some(true)) => RootSource::Host,
             (Some(_), Some(true)) => {
-                return Err(Fault::new("contradiction", "`path` and `host: true` exclude each other", "not both")
-                    .help("keep one of them").at("host"));
+                return Err(Fault::new(
+                    "contradiction",
+                    "`path` and `host: true` exclude each other",
+                    "not both",
+                )
+                .help("keep one of them")
+                .at("host"));
             }
             (None, _) => {
-                return Err(Fault::new("missing_key", "the root file system has no source", "`path` or `host` is missing")
-                    .help("write `path: DIR` or `host: true`"));
+                return Err(Fault::new(
+                    "missing_key",
+                    "the root file system has no source",
+                    "`path` or `host` is missing",
+                )
+                .help("write `path: DIR` or `host: true`"));
             }
         };
         Ok(Self { source, write: long.write, size: long.size })
@@ -103,10 +112,15 @@ impl ShortOrLong for Rootfs {
         };
         match (&self.write, self.size, path) {
             (None, None, None) => Written::Short("host".to_owned()),
-            (None, None, Some(path)) if path.as_os_str() != "host" => Written::Short(path.display().to_string()),
-            (write, size, path) => {
-                Written::Long(RootfsMap { path: path.map(HostPath), host, write: write.clone(), size })
+            (None, None, Some(path)) if path.as_os_str() != "host" => {
+                Written::Short(path.display().to_string())
             }
+            (write, size, path) => Written::Long(RootfsMap {
+                path: path.map(HostPath),
+                host,
+                write: write.clone(),
+                size,
+            }),
         }
     }
 }
@@ -116,13 +130,16 @@ impl ShortOrLong for Rootfs {
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeepMap {
     /// Writes are kept in this directory, as an overlay's upper layer.
-    #[schemars(example = "./changes")]
+    #[schemars(example = &"./changes")]
     keep: HostPath,
 }
 
 const WRITES: &[(&str, &str)] = &[
     ("none", "The root file system is read-only."),
-    ("discard", "Writes go to a layer that is thrown away at the end; the directory is never touched."),
+    (
+        "discard",
+        "Writes go to a layer that is thrown away at the end; the directory is never touched.",
+    ),
     ("direct", "Writes change the directory itself."),
 ];
 

@@ -66,8 +66,7 @@ const MOST_BYTES: u64 = i64::MAX as u64;
 const UNITS: [(char, u32); 6] = [('k', 10), ('m', 20), ('g', 30), ('t', 40), ('p', 50), ('e', 60)];
 
 impl Size {
-    pub(crate) const PATTERN: &str =
-        r"([0-9]+[bB]?|[0-9]+(\.[0-9]+)?[kKmMgGtTpPeE]([iI]?[bB])?)";
+    pub(crate) const PATTERN: &str = r"([0-9]+[bB]?|[0-9]+(\.[0-9]+)?[kKmMgGtTpPeE]([iI]?[bB])?)";
 }
 
 impl Notation for Size {
@@ -118,8 +117,9 @@ fn scaled(whole: &str, fraction: &str, shift: u32) -> Option<u64> {
 }
 
 fn not_a_size(text: &str) -> Fault {
-    Fault::value(format!("{} is not a size", shown(text)), "not a size")
-        .help("write bytes as an integer, or a number with k, m, g or t, such as `100m` or `1.5GiB`")
+    Fault::value(format!("{} is not a size", shown(text)), "not a size").help(
+        "write bytes as an integer, or a number with k, m, g or t, such as `100m` or `1.5GiB`",
+    )
 }
 
 fn bad_unit(text: &str, number: &str, unit: &str) -> Fault {
@@ -135,7 +135,9 @@ fn bad_unit(text: &str, number: &str, unit: &str) -> Fault {
     let known = UNITS.iter().find(|(letter, _)| Some(*letter) == meant);
     let words = ["megs", "meg", "mega", "megabytes", "mbytes", "kilobytes", "gigs", "gigabytes"];
     match known {
-        Some((letter, _)) if words.contains(&&*unit.to_ascii_lowercase()) || unit_shift(unit).is_some() => {
+        Some((letter, _))
+            if words.contains(&&*unit.to_ascii_lowercase()) || unit_shift(unit).is_some() =>
+        {
             fault.help(format!("write `{number}{letter}`")).fix(format!("{number}{letter}"))
         }
         _ => fault.help("the units are k, m, g and t (1024-based), as in `100m`"),
@@ -189,7 +191,8 @@ fn milliseconds(text: &str) -> Option<u128> {
     let (mut rest, mut total, mut next) = (text, 0_u128, 0);
     while !rest.is_empty() {
         let (number, after) = rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count());
-        let (unit, after) = after.split_at(after.bytes().take_while(u8::is_ascii_alphabetic).count());
+        let (unit, after) =
+            after.split_at(after.bytes().take_while(u8::is_ascii_alphabetic).count());
         let at = TIMES.iter().position(|(name, _)| *name == unit)?;
         if at < next {
             return None;
@@ -214,7 +217,10 @@ fn not_a_duration(text: &str) -> Fault {
         "min" | "mins" | "minute" | "minutes" => "m",
         "hour" | "hours" | "hr" | "hrs" => "h",
         "msec" | "millis" | "milliseconds" => "ms",
-        _ => return fault.help("write hours, minutes, seconds, milliseconds in this order, such as `1m30s`"),
+        _ => {
+            return fault
+                .help("write hours, minutes, seconds, milliseconds in this order, such as `1m30s`");
+        }
     };
     if number.is_empty() {
         return fault.help("write a number before the unit, such as `90s`");
@@ -276,7 +282,8 @@ impl Notation for Hostname {
         if all && text.starts_with(fits) && text.ends_with(fits) && text.len() <= 64 {
             return Ok(Self(text.to_owned()));
         }
-        let reason = if text.len() > 64 { "it has more than 64 bytes" } else { "of its characters" };
+        let reason =
+            if text.len() > 64 { "it has more than 64 bytes" } else { "of its characters" };
         Err(Fault::value(format!("{} can't be a host name", shown(text)), reason).help(
             "write at most 64 letters, digits, `.`, `-`, beginning and ending with a letter or digit",
         ))
@@ -317,12 +324,11 @@ impl Notation for AbsolutePath {
 }
 
 fn not_absolute(text: &str) -> Fault {
-    let fault = Fault::value(
-        format!("{} is not an absolute path", shown(text)),
-        "must begin with `/`",
-    );
+    let fault =
+        Fault::value(format!("{} is not an absolute path", shown(text)), "must begin with `/`");
     if text.starts_with('~') {
-        return fault.help("`~` is not expanded: write the path inside the sandbox, such as `/root`");
+        return fault
+            .help("`~` is not expanded: write the path inside the sandbox, such as `/root`");
     }
     let path = text.trim_start_matches("./");
     if path.is_empty() || path.starts_with("..") {
@@ -377,7 +383,10 @@ impl Notation for Id {
         if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
             let number = text.parse().ok().filter(|id| u64::from(*id) <= MOST_ID);
             return number.map(Self::Number).ok_or_else(|| {
-                Fault::value(format!("{} is no id: the largest is {MOST_ID}", shown(text)), "too large")
+                Fault::value(
+                    format!("{} is no id: the largest is {MOST_ID}", shown(text)),
+                    "too large",
+                )
             });
         }
         let body = text.strip_suffix('$').unwrap_or(text);
@@ -385,8 +394,11 @@ impl Notation for Id {
         if all && body.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
             return Ok(Self::Name(text.to_owned()));
         }
-        Err(Fault::value(format!("{} is neither a name nor an id", shown(text)), "not a user or group")
-            .help("write a name or number, such as `nobody` or `1000`"))
+        Err(Fault::value(
+            format!("{} is neither a name nor an id", shown(text)),
+            "not a user or group",
+        )
+        .help("write a name or number, such as `nobody` or `1000`"))
     }
 }
 
@@ -458,8 +470,12 @@ impl Signal {
         match name.strip_prefix("RTMIN")? {
             "" => Some(REALTIME),
             plus => {
-                let digits = plus.strip_prefix('+').filter(|d| d.bytes().all(|b| b.is_ascii_digit()))?;
-                let above = digits.parse::<i32>().ok().filter(|n| *n <= 30 && !(digits.len() > 1 && digits.starts_with('0')));
+                let digits =
+                    plus.strip_prefix('+').filter(|d| d.bytes().all(|b| b.is_ascii_digit()))?;
+                let above = digits
+                    .parse::<i32>()
+                    .ok()
+                    .filter(|n| *n <= 30 && !(digits.len() > 1 && digits.starts_with('0')));
                 above.map(|above| REALTIME + above)
             }
         }
@@ -514,7 +530,9 @@ impl Notation for HostPath {
 
     fn read(text: &str) -> Result<Self, Fault> {
         if text.is_empty() {
-            return Err(Fault::value("the path is empty", "empty").help("write a path, such as `./work`"));
+            return Err(
+                Fault::value("the path is empty", "empty").help("write a path, such as `./work`")
+            );
         }
         if text.starts_with('~') {
             return Err(tilde(text));
@@ -581,7 +599,10 @@ impl<'de, T: Notation + Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
                 T::read(text).map(|one| OneOrMany(vec![one])).map_err(E::custom)
             }
 
-            fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            fn visit_seq<A: de::SeqAccess<'de>>(
+                self,
+                mut items: A,
+            ) -> Result<Self::Value, A::Error> {
                 let mut many = Vec::new();
                 while let Some(item) = items.next_element()? {
                     many.push(item);

@@ -97,7 +97,7 @@ pub enum Landlock {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct SecurityMap {
     /// How much the command may ask of the kernel.
-    #[schemars(example = "strict")]
+    #[schemars(example = &"strict")]
     level: SecurityLevel,
     /// The whole set of capabilities that the command has, within its user namespace.
     #[schemars(example = &["NET_BIND_SERVICE"])]
@@ -106,10 +106,10 @@ pub(crate) struct SecurityMap {
     #[schemars(example = false)]
     no_new_privileges: bool,
     /// The filter of system calls.
-    #[schemars(example = "strict", example = serde_json::json!({"allow": ["io_uring_setup"]}))]
+    #[schemars(example = &"strict", example = serde_json::json!({"allow": ["io_uring_setup"]}))]
     seccomp: Seccomp,
     /// The second wall: landlock(7).
-    #[schemars(example = "required")]
+    #[schemars(example = &"required")]
     landlock: Landlock,
     /// The paths that are hidden; without a word those of the OCI runtimes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -171,7 +171,11 @@ fn level(text: &str) -> Option<SecurityLevel> {
 }
 
 fn level_word(level: SecurityLevel) -> String {
-    LEVELS.iter().find(|(.., known)| *known == level).map_or("default", |(word, ..)| word).to_owned()
+    LEVELS
+        .iter()
+        .find(|(.., known)| *known == level)
+        .map_or("default", |(word, ..)| word)
+        .to_owned()
 }
 
 impl ShortOrLong for Security {
@@ -184,7 +188,8 @@ impl ShortOrLong for Security {
     }
 
     fn short(text: &str) -> Result<Self, Fault> {
-        let level = level(text).ok_or_else(|| unknown_word(text, &["default", "strict", "loose"]))?;
+        let level =
+            level(text).ok_or_else(|| unknown_word(text, &["default", "strict", "loose"]))?;
         Ok(Self { level, ..Self::default() })
     }
 
@@ -215,7 +220,7 @@ impl ShortOrLong for Security {
 pub(crate) struct SeccompMap {
     /// The profile that the filter starts from; without a word the one of `level`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = "strict")]
+    #[schemars(example = &"strict")]
     base: Option<BaseName>,
     /// System calls let through besides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -227,7 +232,7 @@ pub(crate) struct SeccompMap {
     deny: Vec<SystemCall>,
     /// What a refused system call gets.
     #[serde(default)]
-    #[schemars(example = "kill")]
+    #[schemars(example = &"kill")]
     refuse_with: Refusal,
 }
 
@@ -274,7 +279,9 @@ impl Notation for BaseName {
 impl fmt::Display for BaseName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            SeccompBase::Level | SeccompBase::Profile(SecurityLevel::Default) => f.write_str("default"),
+            SeccompBase::Level | SeccompBase::Profile(SecurityLevel::Default) => {
+                f.write_str("default")
+            }
             SeccompBase::Profile(level) => f.write_str(&level_word(*level)),
             SeccompBase::None => f.write_str("none"),
             SeccompBase::File(path) => path.display().fmt(f),
@@ -313,7 +320,8 @@ impl ShortOrLong for Seccomp {
 
     fn written(&self) -> Written<SeccompMap> {
         let base = (self.base != SeccompBase::Level).then(|| BaseName(self.base.clone()));
-        let plain = self.allow.is_empty() && self.deny.is_empty() && self.refuse_with == Refusal::Errno;
+        let plain =
+            self.allow.is_empty() && self.deny.is_empty() && self.refuse_with == Refusal::Errno;
         if let (true, Some(base)) = (plain, &base) {
             return Written::Short(base.to_string());
         }

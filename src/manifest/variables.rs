@@ -197,7 +197,11 @@ impl Substitution<'_> {
             format!("the variable `{name}` is not set"),
             format!("`{name}` is not set"),
         );
-        let known = self.vars.keys().map(String::as_str).chain(self.variables.environment.keys().map(String::as_str));
+        let known = self
+            .vars
+            .keys()
+            .map(String::as_str)
+            .chain(self.variables.environment.keys().map(String::as_str));
         match nearest(name, known) {
             Some(known) => fault.help(format!("did you mean `${{{known}}}`?")),
             None => fault.help(format!(

@@ -76,7 +76,9 @@ impl Walk<'_> {
         let before = self.problems.len();
         self.structure(schema, node, at);
         let name = schema.get("$ref").and_then(Json::as_str);
-        if let (Some(name), true) = (name.and_then(|name| name.strip_prefix("#/$defs/")), before == self.problems.len()) {
+        if let (Some(name), true) =
+            (name.and_then(|name| name.strip_prefix("#/$defs/")), before == self.problems.len())
+        {
             self.typed(name, node, at);
         }
     }
@@ -129,14 +131,17 @@ impl Walk<'_> {
         }
         // Keys with a notation may also stand as a pattern.
         let patterns = schema.get("patternProperties").and_then(Json::as_object);
-        if let Some((_, of)) = patterns.and_then(|all| all.iter().find(|(pattern, _)| *pattern != "^x-")) {
+        if let Some((_, of)) =
+            patterns.and_then(|all| all.iter().find(|(pattern, _)| *pattern != "^x-"))
+        {
             self.value(of, &entry.value, &place);
         }
     }
 
     /// A key that has a notation of its own.
     fn key(&mut self, schema: &Json, entry: &Entry, place: &Pointer) {
-        let names = schema.get("propertyNames").and_then(|names| names.get("$ref")).and_then(Json::as_str);
+        let names =
+            schema.get("propertyNames").and_then(|names| names.get("$ref")).and_then(Json::as_str);
         let Some(name) = names.and_then(|name| name.strip_prefix("#/$defs/")) else { return };
         let key = Node {
             span: entry.key_span.clone(),
@@ -150,7 +155,8 @@ impl Walk<'_> {
 
     fn list(&mut self, schema: &Json, items: &[Node], at: &Pointer) {
         if items.is_empty() && schema.get("minItems").is_some() {
-            let fault = Fault::value("the list is empty", "nothing in it").help("write at least one item");
+            let fault =
+                Fault::value("the list is empty", "nothing in it").help("write at least one item");
             self.problems.push(fault.problem(Place::Value(at.clone())));
         }
         let Some(of) = schema.get("items") else { return };
@@ -166,7 +172,8 @@ impl Walk<'_> {
         }
         let bound = |name: &str| branch.get(name).and_then(Json::as_f64);
         let number = node.scalar().and_then(crate::source::Scalar::as_float);
-        if let (Some(number), Some(least), Some(most)) = (number, bound("minimum"), bound("maximum"))
+        if let (Some(number), Some(least), Some(most)) =
+            (number, bound("minimum"), bound("maximum"))
             && !(least..=most).contains(&number)
         {
             let fault = super::notation::out_of_range(number, least, most);
@@ -195,14 +202,61 @@ fn read_as(name: &str, node: &Node) -> Option<Result<(), Refusal>> {
         }};
     }
     types!(
-        Size, Duration, Name, Hostname, AbsolutePath, Mode, Id, User, Signal, HostPath,
-        CpuSet, Cgroup, CgroupManager, limits::PageSize, limits::BlockDevice, limits::CgroupFile,
-        limits::CgroupValue, Rootfs, Write, Network, Userns, Sharing, SysctlValue, Degradable,
-        network::SysctlName, network::Address, network::ExtraHost, Command, EnvPattern, Var, Tty,
-        Input, Output, ErrorOutput, UlimitValue, process::LimitNumber, process::ReportFormat,
-        Report, Environment, environment::EnvName, Mount, mounts::MountType, Proc, File, Tmpfs,
-        Device, Security, SecurityLevel, Seccomp, security::BaseName, security::SystemCall,
-        security::CapabilityName, Refused, Landlock, variables::VarName,
+        Size,
+        Duration,
+        Name,
+        Hostname,
+        AbsolutePath,
+        Mode,
+        Id,
+        User,
+        Signal,
+        HostPath,
+        CpuSet,
+        Cgroup,
+        CgroupManager,
+        limits::PageSize,
+        limits::BlockDevice,
+        limits::CgroupFile,
+        limits::CgroupValue,
+        Rootfs,
+        Write,
+        Network,
+        Userns,
+        Sharing,
+        SysctlValue,
+        Degradable,
+        network::SysctlName,
+        network::Address,
+        network::ExtraHost,
+        Command,
+        EnvPattern,
+        Var,
+        Tty,
+        Input,
+        Output,
+        ErrorOutput,
+        UlimitValue,
+        process::LimitNumber,
+        process::ReportFormat,
+        Report,
+        Environment,
+        environment::EnvName,
+        Mount,
+        mounts::MountType,
+        Proc,
+        File,
+        Tmpfs,
+        Device,
+        Security,
+        SecurityLevel,
+        Seccomp,
+        security::BaseName,
+        security::SystemCall,
+        security::CapabilityName,
+        Refused,
+        Landlock,
+        variables::VarName,
     )
 }
 
@@ -254,7 +308,11 @@ fn quoted(typed: &[&Json], node: &Node) -> Option<String> {
 }
 
 fn missing(key: &str, schema: &Json, at: &Pointer) -> Problem {
-    let fault = Fault::new("missing_key", format!("the key `{key}` is missing"), format!("`{key}` is missing"));
+    let fault = Fault::new(
+        "missing_key",
+        format!("the key `{key}` is missing"),
+        format!("`{key}` is missing"),
+    );
     let property = schema.get("properties").and_then(|all| all.get(key));
     let example = property.and_then(|one| one.get("examples")?.get(0)).map(Json::to_string);
     let fault = match example {
@@ -274,15 +332,20 @@ fn unknown_key(schema: &Json, entry: &Entry, entries: &[Entry], at: &Pointer) ->
     let text = format!("the key {} is not known", super::fault::shown(key));
     let fault = Fault::new("unknown_key", text, "unknown key");
     let properties = schema.get("properties").and_then(Json::as_object);
-    let known: Vec<&str> = properties.into_iter().flat_map(|all| all.keys()).map(String::as_str).collect();
+    let known: Vec<&str> =
+        properties.into_iter().flat_map(|all| all.keys()).map(String::as_str).collect();
     let free = |name: &str| entries.iter().all(|entry| entry.key != name);
     let neighbour = words::ours(key).filter(|_| top);
     let fault = match (neighbour, nearest(key, known.iter().copied())) {
-        (Some((ours, true)), _) if free(ours) => fault.help(format!("it is called `{ours}` here")).fix(ours),
+        (Some((ours, true)), _) if free(ours) => {
+            fault.help(format!("it is called `{ours}` here")).fix(ours)
+        }
         (Some((ours, _)), _) => fault.help(format!("it is called `{ours}` here")),
         (None, Some(near)) if free(near) => fault.help(format!("did you mean `{near}`?")).fix(near),
         (None, Some(near)) => fault.help(format!("did you mean `{near}`?")),
-        (None, None) if known.len() <= 16 => fault.help(format!("the keys here are {}", either(&known).replace(" or ", " and "))),
+        (None, None) if known.len() <= 16 => {
+            fault.help(format!("the keys here are {}", either(&known).replace(" or ", " and ")))
+        }
         (None, None) => fault.help("`sixdocker explain` lists the keys; your own begin with `x-`"),
     };
     fault.problem(place)

@@ -9,7 +9,8 @@ impl Manifest {
     #[must_use]
     pub fn to_yaml(&self) -> String {
         let silent = Self { schema: None, ..Self::silent(self.command.clone()) };
-        let (Ok(mut written), Ok(default)) = (serde_json::to_value(self), serde_json::to_value(silent))
+        let (Ok(mut written), Ok(default)) =
+            (serde_json::to_value(self), serde_json::to_value(silent))
         else {
             return String::new();
         };

@@ -10,7 +10,10 @@ use super::{
 
 /// A path or text of the manifest's, with nothing in it that a terminal would act on.
 pub(super) fn tame(text: impl AsRef<str>) -> String {
-    let odd = |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let odd = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
     let mut out = String::new();
     for c in text.as_ref().chars() {
         if odd(c) { out.extend(c.escape_default()) } else { out.push(c) }
@@ -88,7 +91,9 @@ impl Display for Init {
             Self::NewSession => f.write_str("begin a session"),
             Self::MapSelf { uid, gid } => write!(f, "map the one user id {uid}, group id {gid}"),
             Self::JoinCgroup { path: group } => write!(f, "join the control group {}", path(group)),
-            Self::Unshare { namespaces } => write!(f, "make new namespaces: {}", list(namespaces, ", ")),
+            Self::Unshare { namespaces } => {
+                write!(f, "make new namespaces: {}", list(namespaces, ", "))
+            }
             Self::Undumpable => f.write_str("let nobody trace init or read its memory"),
             Self::Hostname { name } => write!(f, "set the host name to {}", tame(name)),
             Self::LoopbackUp => f.write_str("bring the loopback device up"),
@@ -98,9 +103,12 @@ impl Display for Init {
             Self::PrivateMounts => f.write_str("make every mount private"),
             Self::Scratch { size } => write!(f, "mount a scratch tmpfs of {}", amount(size)),
             Self::Root(root) => root.fmt(f),
-            Self::Mkdir { target, mode } => write!(f, "make the directory {} ({mode:04o})", tame(target)),
+            Self::Mkdir { target, mode } => {
+                write!(f, "make the directory {} ({mode:04o})", tame(target))
+            }
             Self::Symlink { target, to } => write!(f, "link {} to {}", tame(target), tame(to)),
-            Self::WriteFile { target, content, mode } | Self::File { target, content, mode, .. } => {
+            Self::WriteFile { target, content, mode }
+            | Self::File { target, content, mode, .. } => {
                 let verb = if matches!(self, Self::File { .. }) { "lay" } else { "write" };
                 write!(f, "{verb} the file {} ({mode:04o}, {} bytes)", tame(target), content.len())
             }
@@ -222,7 +230,12 @@ impl Display for Command {
             Self::CloseOnExec => f.write_str("close every descriptor above 2 on exec"),
             Self::Landlock { abi } => write!(f, "keep to the root by Landlock (version {abi})"),
             Self::Seccomp { filter } => {
-                write!(f, "filter system calls: {}, {} let through", tame(&filter.name), filter.allowed)
+                write!(
+                    f,
+                    "filter system calls: {}, {} let through",
+                    tame(&filter.name),
+                    filter.allowed
+                )
             }
             Self::Verify(verify) => verify.fmt(f),
         }

@@ -116,8 +116,15 @@ fn environment(draft: &mut Draft<'_>, identity: &Identity, streams: &Streams) ->
             Some(value) => _ = all.insert(name.clone(), value.clone()),
             None => {
                 let place = key("environment").key(name);
-                let text = format!("`{name}` has no value, and the caller's environment has none either");
-                draft.wrong("unset_variable", &place, text, "not set by the caller", "write a value, or set it before");
+                let text =
+                    format!("`{name}` has no value, and the caller's environment has none either");
+                draft.wrong(
+                    "unset_variable",
+                    &place,
+                    text,
+                    "not set by the caller",
+                    "write a value, or set it before",
+                );
             }
         }
     }
@@ -164,7 +171,13 @@ fn from_file(draft: &mut Draft<'_>, all: &mut Variables, path: &std::path::Path,
         }
         Err(fault) => {
             let text = format!("{}: line {}: {}", path.display(), fault.line, fault.text);
-            draft.wrong("bad_env_file", place, text, "has a fault", "each line is NAME=value, NAME or a # comment");
+            draft.wrong(
+                "bad_env_file",
+                place,
+                text,
+                "has a fault",
+                "each line is NAME=value, NAME or a # comment",
+            );
         }
     }
 }

@@ -72,7 +72,13 @@ impl<'a> Draft<'a> {
 
     /// Something can't be had here. True: `allow_degraded` lets it go, and that is noted.
     /// False: it is a problem, and that is noted.
-    pub(super) fn lost(&mut self, what: Degradable, at: &Pointer, reason: &str, help: &str) -> bool {
+    pub(super) fn lost(
+        &mut self,
+        what: Degradable,
+        at: &Pointer,
+        reason: &str,
+        help: &str,
+    ) -> bool {
         let word = word(what);
         if self.allows(what) {
             self.degraded.push(Degraded { name: word, reason: format!("`{at}`: {reason}") });
@@ -80,7 +86,13 @@ impl<'a> Draft<'a> {
         }
         let degrade = format!("`allow_degraded: [{word}]` runs without it, and says so");
         let help = if help.is_empty() { degrade } else { format!("{help}; or {degrade}") };
-        self.wrong("unavailable", at, format!("`{at}` can't be had on this host: {reason}"), "asked for here", help);
+        self.wrong(
+            "unavailable",
+            at,
+            format!("`{at}` can't be had on this host: {reason}"),
+            "asked for here",
+            help,
+        );
         false
     }
 

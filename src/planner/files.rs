@@ -32,7 +32,11 @@ pub(super) fn place(
 }
 
 /// The text of a file.
-pub(super) fn content(draft: &mut Draft<'_>, content: &FileContent, place: &Pointer) -> Option<String> {
+pub(super) fn content(
+    draft: &mut Draft<'_>,
+    content: &FileContent,
+    place: &Pointer,
+) -> Option<String> {
     match content {
         FileContent::Text(text) => Some(text.clone()),
         FileContent::Source(path) => {
@@ -53,7 +57,13 @@ pub(super) fn text(draft: &mut Draft<'_>, path: &Path, place: &Pointer) -> Optio
         }
         None | Some(Found::File(None)) => {
             let text = format!("{} is not a text of at most 1 MiB in UTF-8", path.display());
-            draft.wrong("bad_file", place, text, "not such a text", "show it with `mounts` instead");
+            draft.wrong(
+                "bad_file",
+                place,
+                text,
+                "not such a text",
+                "show it with `mounts` instead",
+            );
         }
         Some(_) => {
             let text = format!("{} is not a regular file", path.display());
@@ -91,7 +101,10 @@ fn generated(draft: &mut Draft<'_>, tree: &mut Tree) -> Vec<Step<Init>> {
     let root = root::origin(draft);
     let mut steps = Vec::new();
     for path in crate::inputs::ETC {
-        if matches!(draft.inputs.paths.get(Path::new(path)), Some(Found::File(_) | Found::Directory)) {
+        if matches!(
+            draft.inputs.paths.get(Path::new(path)),
+            Some(Found::File(_) | Found::Directory)
+        ) {
             steps.push(step(Init::Bind(root::read_only(path, false)), &root));
             tree.mounted(path, Whose::Host);
         }
@@ -150,7 +163,10 @@ fn given(draft: &Draft<'_>, target: &str) -> bool {
 
 fn hosts(draft: &Draft<'_>) -> (String, Origin) {
     let extra = &draft.manifest.extra_hosts;
-    let mut text = format!("127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 {}\n", hostname(draft));
+    let mut text = format!(
+        "127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 {}\n",
+        hostname(draft)
+    );
     for (name, address) in extra {
         text.push_str(&format!("{address} {name}\n"));
     }

@@ -34,7 +34,13 @@ impl Groups {
     }
 
     /// Makes a group below `hierarchy`, unless it is made already.
-    fn make(&mut self, hierarchy: &Hierarchy, version: CgroupVersion, name: &str, origin: &Origin) -> Option<Group> {
+    fn make(
+        &mut self,
+        hierarchy: &Hierarchy,
+        version: CgroupVersion,
+        name: &str,
+        origin: &Origin,
+    ) -> Option<Group> {
         let group = Group { path: hierarchy.parent.as_ref()?.join(name), version };
         if self.accounts.groups.contains(&group) {
             return Some(group);
@@ -91,10 +97,18 @@ fn refused(draft: &mut Draft<'_>, limits: &[Limit]) -> bool {
         CgroupManager::None => {
             let needs = limits.iter().filter(|limit| !limit.default).map(|limit| limit.key.clone());
             let time = manifest.limits.cpu_time.map(|_| key("limits").key("cpu_time"));
-            let raw = manifest.limits.cgroup.keys().map(|file| key("limits").key("cgroup").key(file));
+            let raw =
+                manifest.limits.cgroup.keys().map(|file| key("limits").key("cgroup").key(file));
             for place in needs.chain(time).chain(raw).collect::<Vec<_>>() {
-                let text = format!("`{place}` needs a control group, and `cgroup: none` forbids one");
-                draft.wrong("contradiction", &place, text, "needs a control group", "take `cgroup: none` out");
+                let text =
+                    format!("`{place}` needs a control group, and `cgroup: none` forbids one");
+                draft.wrong(
+                    "contradiction",
+                    &place,
+                    text,
+                    "needs a control group",
+                    "take `cgroup: none` out",
+                );
             }
         }
     }
@@ -121,7 +135,8 @@ fn place(host: &Host, controller: Controller) -> Result<(&Hierarchy, CgroupVersi
 }
 
 /// Where each controller's groups would be made on a host, or why they can't be.
-pub(crate) fn controllers() -> Vec<(&'static str, impl Fn(&Host) -> Result<(PathBuf, CgroupVersion), String>)> {
+pub(crate) fn controllers()
+-> Vec<(&'static str, impl Fn(&Host) -> Result<(PathBuf, CgroupVersion), String>)> {
     use limits::{CPU, CPUSET, HUGETLB, IO, MEMORY, PIDS};
     let parent = |controller| {
         move |host: &Host| {
@@ -129,7 +144,9 @@ pub(crate) fn controllers() -> Vec<(&'static str, impl Fn(&Host) -> Result<(Path
             Ok((hierarchy.parent.clone().unwrap_or_default(), version))
         }
     };
-    [MEMORY, CPU, CPUSET, PIDS, IO, HUGETLB].map(|controller| (controller.v2, parent(controller))).into()
+    [MEMORY, CPU, CPUSET, PIDS, IO, HUGETLB]
+        .map(|controller| (controller.v2, parent(controller)))
+        .into()
 }
 
 fn open(hierarchy: &Hierarchy) -> Result<&Hierarchy, String> {
@@ -144,7 +161,9 @@ fn open(hierarchy: &Hierarchy) -> Result<&Hierarchy, String> {
 fn delegation(draft: &Draft<'_>) -> &'static str {
     let unified = draft.host.cgroups.as_ref().is_some_and(|cgroups| cgroups.unified.is_some());
     match (draft.host.privileged, unified) {
-        (false, true) => "run it in a group of your own: `systemd-run --user --scope -p Delegate=yes sixdocker up FILE`",
+        (false, true) => {
+            "run it in a group of your own: `systemd-run --user --scope -p Delegate=yes sixdocker up FILE`"
+        }
         (false, false) => "run it as root: cgroup v1 can't be handed to an ordinary user safely",
         (true, _) => "`sixdocker doctor` tells what this host has",
     }
@@ -210,11 +229,16 @@ fn possible(hierarchy: &Hierarchy, files: &[(String, String)]) -> Result<(), Str
         if hierarchy.lacks.contains(file) {
             return Err(format!("this kernel has no {file}"));
         }
-        let Some(all) = hierarchy.has.get(file).filter(|_| file.starts_with("cpuset.")) else { continue };
+        let Some(all) = hierarchy.has.get(file).filter(|_| file.starts_with("cpuset.")) else {
+            continue;
+        };
         if let (Some(all), Some(wanted)) = (numbers(all), numbers(value))
             && let Some(beyond) = wanted.iter().find(|number| !all.contains(number))
         {
-            return Err(format!("{beyond} is not among {}, the ones there are", hierarchy.has[file]));
+            return Err(format!(
+                "{beyond} is not among {}, the ones there are",
+                hierarchy.has[file]
+            ));
         }
     }
     Ok(())
@@ -252,12 +276,20 @@ fn raw_file(
     place: &Pointer,
 ) -> Result<(), (String, &'static str)> {
     let controller = file.split('.').next().unwrap_or_default();
-    const OURS: [&str; 5] = ["cgroup.procs", "cgroup.threads", "cgroup.kill", "cgroup.freeze", "cgroup.subtree_control"];
+    const OURS: [&str; 5] = [
+        "cgroup.procs",
+        "cgroup.threads",
+        "cgroup.kill",
+        "cgroup.freeze",
+        "cgroup.subtree_control",
+    ];
     if file.contains('/') || OURS.contains(&file) {
         return Err((format!("{file} is the runner's own to write"), "take it out"));
     }
     let cgroups = draft.host.cgroups.as_ref();
-    if cgroups.is_some_and(|cgroups| cgroups.legacy.contains_key(if controller == "io" { "blkio" } else { controller })) {
+    if cgroups.is_some_and(|cgroups| {
+        cgroups.legacy.contains_key(if controller == "io" { "blkio" } else { controller })
+    }) {
         let reason = format!("raw files are cgroup v2's, and {controller} is a v1 controller here");
         return Err((reason, "use the words of `limits`, which mean the same in both versions"));
     }
@@ -286,15 +318,22 @@ fn usage(draft: &mut Draft<'_>, groups: &mut Groups, name: &str) {
     }
     let place = key("limits").key("cpu_time");
     let cgroups = draft.host.cgroups.as_ref();
-    let unified = cgroups.and_then(|cgroups| cgroups.unified.as_ref()).map(|h| (h, CgroupVersion::V2));
-    let legacy = cgroups.and_then(|cgroups| cgroups.legacy.get("cpuacct")).map(|h| (h, CgroupVersion::V1));
-    let usable = [unified, legacy].into_iter().flatten().find(|(hierarchy, _)| hierarchy.parent.is_some());
+    let unified =
+        cgroups.and_then(|cgroups| cgroups.unified.as_ref()).map(|h| (h, CgroupVersion::V2));
+    let legacy =
+        cgroups.and_then(|cgroups| cgroups.legacy.get("cpuacct")).map(|h| (h, CgroupVersion::V1));
+    let usable =
+        [unified, legacy].into_iter().flatten().find(|(hierarchy, _)| hierarchy.parent.is_some());
     if let Some((hierarchy, version)) = usable {
         groups.accounts.cpu = groups.make(hierarchy, version, name, &at(place));
         return;
     }
-    let reason = "the time of all processes together is known to a control group only, and none can be made";
-    let help = format!("{}; `ulimits: {{cpu: N}}` limits each process by itself, `timeout` all by the clock", delegation(draft));
+    let reason =
+        "the time of all processes together is known to a control group only, and none can be made";
+    let help = format!(
+        "{}; `ulimits: {{cpu: N}}` limits each process by itself, `timeout` all by the clock",
+        delegation(draft)
+    );
     draft.lost(Degradable::Cpu, &place, reason, &help);
 }
 
@@ -305,9 +344,12 @@ fn whole_tree(draft: &mut Draft<'_>, groups: &mut Groups, isolation: &Isolation,
     }
     let origin = at(key("namespaces").key("pid"));
     let cgroups = draft.host.cgroups.as_ref();
-    let unified = cgroups.and_then(|cgroups| cgroups.unified.as_ref()).map(|h| (h, CgroupVersion::V2));
-    let legacy = cgroups.and_then(|cgroups| cgroups.legacy.get("pids")).map(|h| (h, CgroupVersion::V1));
-    let usable = [unified, legacy].into_iter().flatten().find(|(hierarchy, _)| hierarchy.parent.is_some());
+    let unified =
+        cgroups.and_then(|cgroups| cgroups.unified.as_ref()).map(|h| (h, CgroupVersion::V2));
+    let legacy =
+        cgroups.and_then(|cgroups| cgroups.legacy.get("pids")).map(|h| (h, CgroupVersion::V1));
+    let usable =
+        [unified, legacy].into_iter().flatten().find(|(hierarchy, _)| hierarchy.parent.is_some());
     match usable {
         Some((hierarchy, version)) => _ = groups.make(hierarchy, version, name, &origin),
         None => draft.hole("processes that the command leaves behind outlive it: no PID namespace and no control group holds them together", &origin),
@@ -336,14 +378,19 @@ fn account(groups: &mut Groups) {
 
 /// Hands the controllers that are used down to the v2 group, before it is made.
 fn enable(draft: &Draft<'_>, groups: &mut Groups, limits: &[Limit]) {
-    let Some(hierarchy) = draft.host.cgroups.as_ref().and_then(|cgroups| cgroups.unified.as_ref()) else { return };
+    let Some(hierarchy) = draft.host.cgroups.as_ref().and_then(|cgroups| cgroups.unified.as_ref())
+    else {
+        return;
+    };
     let (Some(parent), Some(into)) = (&hierarchy.parent, &groups.into) else { return };
     let used = |controller: &&String| {
         let prefix = format!("{controller}.");
         groups.prepare.iter().any(|step| match &step.action {
             Prepare::WriteCgroup { path, .. } => {
                 path.parent() == Some(into)
-                    && path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&prefix))
+                    && path
+                        .file_name()
+                        .is_some_and(|file| file.to_string_lossy().starts_with(&prefix))
             }
             _ => false,
         })

@@ -113,7 +113,13 @@ fn unknown<'n>(
         .unwrap_or_default();
     let text = format!("the root file system's /etc/{file} has no {what} `{name}`");
     let help = format!("{near}A number needs no entry there");
-    draft.wrong(if what == "user" { "unknown_user" } else { "unknown_group" }, place, text, "not known inside", help);
+    draft.wrong(
+        if what == "user" { "unknown_user" } else { "unknown_group" },
+        place,
+        text,
+        "not known inside",
+        help,
+    );
 }
 
 /// Capabilities that are worth nothing with a single id.
@@ -169,16 +175,15 @@ fn subordinate(
     let uids = around(identity.uid, draft.host.uid, uid);
     identity.gids = around(identity.gid, draft.host.gid, gid);
     for group in groups.iter().filter(|group| !covered(&identity.gids, **group)) {
-        let text = format!("group {group} is beyond the caller's subordinate range of {} ids", gid.1);
+        let text =
+            format!("group {group} is beyond the caller's subordinate range of {} ids", gid.1);
         draft.wrong("no_subordinate_ids", &why.key, text, "not mapped", "choose a lower id");
     }
     let map = |kind, map: &[IdRange], helper: PathBuf| {
         step(Attend::MapIds { kind, map: map.to_vec(), helper: Some(helper) }, why)
     };
-    identity.attend = vec![
-        map(IdKind::Uid, &uids, newuidmap),
-        map(IdKind::Gid, &identity.gids, newgidmap),
-    ];
+    identity.attend =
+        vec![map(IdKind::Uid, &uids, newuidmap), map(IdKind::Gid, &identity.gids, newgidmap)];
     set(identity, groups, user);
 }
 
@@ -214,7 +219,8 @@ fn direct(draft: &mut Draft<'_>, identity: &mut Identity, groups: &[u32], user: 
         let each = ids.into_iter().map(|id| range(id, id, 1));
         all.then(|| range(0, 0, 65_536)).into_iter().chain(each).collect::<Vec<_>>()
     };
-    let origin = if all { super::draft::at(key("security").key("capabilities")) } else { user.clone() };
+    let origin =
+        if all { super::draft::at(key("security").key("capabilities")) } else { user.clone() };
     if all {
         draft.hole("every user and group id up to 65535 is mapped to the host's own", &origin);
     }
@@ -238,7 +244,10 @@ mod tests {
     #[test]
     fn the_callers_id_stands_in_the_middle_of_the_range() {
         let map = around(1000, 501, (100_000, 65_536));
-        assert_eq!(map, [range(0, 100_000, 1000), range(1000, 501, 1), range(1001, 101_000, 64_536)]);
+        assert_eq!(
+            map,
+            [range(0, 100_000, 1000), range(1000, 501, 1), range(1001, 101_000, 64_536)]
+        );
         assert_eq!(around(0, 501, (100_000, 10)), [range(0, 501, 1), range(1, 100_000, 10)]);
         assert_eq!(around(99, 501, (100_000, 10)), [range(0, 100_000, 10), range(99, 501, 1)]);
     }

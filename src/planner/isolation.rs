@@ -43,9 +43,19 @@ pub(super) fn choose(draft: &mut Draft<'_>) -> Isolation {
     let Namespaces { pid, ipc, uts, cgroup, time } = draft.manifest.namespaces;
     let pid = if proc == Proc::Outer { Sharing::Host } else { pid };
     for (word, sharing, namespace, allows) in [
-        ("pid", pid, Namespace::Pid, "the command sees the processes of the host, and may signal those of the same user"),
+        (
+            "pid",
+            pid,
+            Namespace::Pid,
+            "the command sees the processes of the host, and may signal those of the same user",
+        ),
         ("uts", uts, Namespace::Uts, "the command shares the host's name"),
-        ("ipc", ipc, Namespace::Ipc, "the command shares System V and POSIX message queues, semaphores and memory of the host"),
+        (
+            "ipc",
+            ipc,
+            Namespace::Ipc,
+            "the command shares System V and POSIX message queues, semaphores and memory of the host",
+        ),
         ("cgroup", cgroup, Namespace::Cgroup, "the command sees the host's control group paths"),
     ] {
         if sharing == Sharing::Private {
@@ -120,7 +130,13 @@ fn choose_proc(draft: &mut Draft<'_>) -> Proc {
         Proc::Auto if shared => return Proc::Outer,
         Proc::New if shared => {
             let text = "`proc: new` shows the processes of a PID namespace of its own, and `namespaces.pid: host` makes none";
-            draft.wrong("contradiction", &key("proc"), text, "without a PID namespace", "write `proc: outer`");
+            draft.wrong(
+                "contradiction",
+                &key("proc"),
+                text,
+                "without a PID namespace",
+                "write `proc: outer`",
+            );
         }
         Proc::Auto | Proc::New => {}
     }
@@ -154,8 +170,15 @@ pub(super) fn network(draft: &mut Draft<'_>) -> Vec<Step<Prepare>> {
             let path = draft.path(path);
             draft.source_exists(&path, &origin.key);
             if !draft.host.privileged {
-                let text = "entering an existing network namespace needs root, and the caller is not";
-                draft.wrong("needs_root", &origin.key, text, "needs root", "run as root, or write `network: none`");
+                let text =
+                    "entering an existing network namespace needs root, and the caller is not";
+                draft.wrong(
+                    "needs_root",
+                    &origin.key,
+                    text,
+                    "needs root",
+                    "run as root, or write `network: none`",
+                );
             }
             draft.hole(format!("the command has the network of {}", path.display()), &origin);
             vec![step(Prepare::JoinNetwork { path }, &origin)]

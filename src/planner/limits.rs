@@ -80,7 +80,10 @@ fn memory(draft: &Draft<'_>) -> Vec<Limit> {
     if limits.memory.is_some() && limits.oom_group.unwrap_or(true) {
         // On v1 the runner sees the kill and ends the rest.
         let v2 = file("memory.oom.group", 1);
-        all.push(Limit { default: limits.oom_group.is_none(), ..limit("oom_group", MEMORY, Ok(Vec::new()), v2) });
+        all.push(Limit {
+            default: limits.oom_group.is_none(),
+            ..limit("oom_group", MEMORY, Ok(Vec::new()), v2)
+        });
     }
     all
 }
@@ -115,7 +118,12 @@ fn cpu(draft: &Draft<'_>) -> Vec<Limit> {
         all.push(limit("cpus", CPU, Ok(v1), file("cpu.max", format!("{quota} {PERIOD}"))));
     }
     if let Some(weight) = limits.cpu_weight {
-        all.push(limit("cpu_weight", CPU, file("cpu.shares", shares(weight)), file("cpu.weight", weight)));
+        all.push(limit(
+            "cpu_weight",
+            CPU,
+            file("cpu.shares", shares(weight)),
+            file("cpu.weight", weight),
+        ));
     }
     for (word, value) in [("cpus", &limits.cpuset), ("mems", &limits.cpuset_mems)] {
         if let Some(value) = value {
@@ -186,7 +194,8 @@ fn rates(io: &Io) -> [(&'static str, &'static str, Option<u64>); 4] {
 }
 
 fn io_max(io: &Io, device: &str) -> Way {
-    let set = rates(io).into_iter().filter_map(|(word, _, rate)| Some(format!(" {word}={}", rate?)));
+    let set =
+        rates(io).into_iter().filter_map(|(word, _, rate)| Some(format!(" {word}={}", rate?)));
     file("io.max", format!("{device}{}", set.collect::<String>()))
 }
 
@@ -219,7 +228,13 @@ fn device(draft: &mut Draft<'_>, io: &Io, place: &Pointer) -> Option<String> {
     };
     if let Some(disk) = draft.inputs.disks.get(&number) {
         let text = format!("{} is a partition, and the kernel limits whole disks only", io.device);
-        draft.wrong("bad_device", place, text, "a partition", format!("write \"{disk}\", its disk"));
+        draft.wrong(
+            "bad_device",
+            place,
+            text,
+            "a partition",
+            format!("write \"{disk}\", its disk"),
+        );
         return None;
     }
     Some(number)

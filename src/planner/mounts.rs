@@ -118,7 +118,11 @@ fn one(
         }
         MountKind::Proc { options } => {
             proc::needs_pid(draft, isolation, origin);
-            kernel("proc", MountFlags { read_only: mount.read_only, ..proc::CLOSED }, raw(options).collect())
+            kernel(
+                "proc",
+                MountFlags { read_only: mount.read_only, ..proc::CLOSED },
+                raw(options).collect(),
+            )
         }
         MountKind::Sysfs => {
             needs(draft, isolation, Namespace::Network, "sysfs", "network", origin);
@@ -196,11 +200,23 @@ fn overlay(
     match (upper, work) {
         (None, None) if lowers.len() < 2 => {
             let text = "an overlay without `upper` needs two directories in `lower`";
-            draft.wrong("bad_mount", place, text, "nothing to lay over", "add `upper` and `work`, or a second lower directory");
+            draft.wrong(
+                "bad_mount",
+                place,
+                text,
+                "nothing to lay over",
+                "add `upper` and `work`, or a second lower directory",
+            );
         }
         (Some(_), None) | (None, Some(_)) => {
             let text = "`upper` and `work` go together";
-            draft.wrong("bad_mount", place, text, "one without the other", "name two directories of one file system");
+            draft.wrong(
+                "bad_mount",
+                place,
+                text,
+                "one without the other",
+                "name two directories of one file system",
+            );
         }
         _ => {}
     }
@@ -210,7 +226,10 @@ fn overlay(
         let Some(path) = path.map(|path| draft.path(path)) else { continue };
         draft.directory_exists(&path, &place.key(word));
         if word == "upper" {
-            draft.hole(format!("what the command writes is kept in {} of the host", path.display()), origin);
+            draft.hole(
+                format!("what the command writes is kept in {} of the host", path.display()),
+                origin,
+            );
         }
         options.push(pair(name, &escaped(&path)));
     }
@@ -233,9 +252,20 @@ fn needs(
     // An entered network namespace belongs to another user namespace.
     let own = isolation.in_clone.contains(&namespace);
     if !own && isolation.has(Namespace::User) {
-        let text = format!("{fstype} can be mounted only with a {word} namespace of the sandbox's own");
-        let help = format!("bind the host's instead: \"/{}:{}\"", if word == "network" { "sys" } else { "dev/mqueue" }, "TARGET");
-        draft.wrong("bad_mount", &origin.key, text, format!("needs a private {word} namespace"), help);
+        let text =
+            format!("{fstype} can be mounted only with a {word} namespace of the sandbox's own");
+        let help = format!(
+            "bind the host's instead: \"/{}:{}\"",
+            if word == "network" { "sys" } else { "dev/mqueue" },
+            "TARGET"
+        );
+        draft.wrong(
+            "bad_mount",
+            &origin.key,
+            text,
+            format!("needs a private {word} namespace"),
+            help,
+        );
     }
 }
 
@@ -257,7 +287,13 @@ pub(super) fn devices(draft: &mut Draft<'_>, tree: &mut Tree) -> Vec<Step<Init>>
         check_device(draft, &asked.source.0, &origin.key);
         if asked.read != asked.write {
             let text = "a device is shown with the permissions of its node: reading alone can't be enforced";
-            draft.wrong("unavailable", &origin.key, text, "half the access", "write `rw`, and let the node's mode decide");
+            draft.wrong(
+                "unavailable",
+                &origin.key,
+                text,
+                "half the access",
+                "write `rw`, and let the node's mode decide",
+            );
         }
         draft.hole(format!("the command can use {} of the host", asked.source.0), &origin);
         let make_target = tree.place(draft, &asked.target.0, &origin);
@@ -278,7 +314,13 @@ fn check_device(draft: &mut Draft<'_>, path: &str, place: &Pointer) {
         }
         Some(_) => {
             let text = format!("{} is not a device", path.display());
-            draft.wrong("bad_device", place, text, "not a device", "`mounts` shows files and directories");
+            draft.wrong(
+                "bad_device",
+                place,
+                text,
+                "not a device",
+                "`mounts` shows files and directories",
+            );
         }
     }
 }

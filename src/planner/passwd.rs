@@ -85,7 +85,8 @@ mod tests {
     #[test]
     fn lines_that_are_no_accounts_are_passed_over() {
         let text = "root:x:0:0:root:/root:/bin/sh\n+::::::\nbad:x:-1:0::/:\nshort:x:1\n\nweb:x:33:33::/srv:/bin/false\n";
-        let names: Vec<_> = parse(text).into_iter().map(|account| (account.name, account.uid)).collect();
+        let names: Vec<_> =
+            parse(text).into_iter().map(|account| (account.name, account.uid)).collect();
         assert_eq!(names, [("root".to_owned(), 0), ("web".to_owned(), 33)]);
     }
 }

@@ -26,18 +26,40 @@ pub(super) fn mount(
     let target = "/proc".to_owned();
     let action = if isolation.proc == Proc::Outer {
         let source = "/proc".into();
-        Init::Bind(Bind { source, target, flags: CLOSED, recursive: true, optional: false, make_target })
+        Init::Bind(Bind {
+            source,
+            target,
+            flags: CLOSED,
+            recursive: true,
+            optional: false,
+            make_target,
+        })
     } else {
-        Init::Mount(KernelMount { fstype: "proc", target, flags: CLOSED, options: Vec::new(), make_target })
+        Init::Mount(KernelMount {
+            fstype: "proc",
+            target,
+            flags: CLOSED,
+            options: Vec::new(),
+            make_target,
+        })
     };
     Some(step(action, &origin))
 }
 
 /// What OCI runtimes hide: it tells about the machine, or about keys.
 const MASKED: [&str; 12] = [
-    "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys",
-    "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list",
-    "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
 ];
 
 /// What OCI runtimes close to writes: it commands the machine.
@@ -71,7 +93,10 @@ fn list(
     };
     for path in usual.iter().filter(|path| !given.iter().any(|given| given.0 == **path)) {
         if exists(draft, isolation, path) {
-            draft.hole(format!("{path} is open, which `{place}` closes by default"), &at(place.clone()));
+            draft.hole(
+                format!("{path} is open, which `{place}` closes by default"),
+                &at(place.clone()),
+            );
         }
     }
     let each = given.iter().enumerate();
@@ -102,7 +127,13 @@ fn exists(draft: &Draft<'_>, isolation: &Isolation, path: &str) -> bool {
 pub(super) fn needs_pid(draft: &mut Draft<'_>, isolation: &Isolation, origin: &Origin) {
     if !isolation.has(Namespace::Pid) {
         let text = "a new proc shows a PID namespace of its own, and the sandbox has none";
-        draft.wrong("contradiction", &origin.key, text, "without a PID namespace", "take it out, or give the sandbox a PID namespace");
+        draft.wrong(
+            "contradiction",
+            &origin.key,
+            text,
+            "without a PID namespace",
+            "take it out, or give the sandbox a PID namespace",
+        );
     }
     if let Some(mask) = draft.host.proc_mask.clone() {
         draft.lost(crate::manifest::Degradable::FreshProc, &origin.key, &mask, "");

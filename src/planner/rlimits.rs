@@ -51,8 +51,13 @@ fn within(draft: &mut Draft<'_>, ulimit: Ulimit, hard: Option<u64>, place: &Poin
     }
     let Some(own) = hard_limit(draft, ulimit) else { return };
     if hard.is_none_or(|hard| hard > own) {
-        let text = format!("`{place}` is above the caller's own hard limit of {own}, which no sandbox can raise");
-        let help = format!("write at most {own}, or raise the caller's limit (`ulimit -H`, limits.conf, systemd's Limit{}=)", word(ulimit).to_uppercase());
+        let text = format!(
+            "`{place}` is above the caller's own hard limit of {own}, which no sandbox can raise"
+        );
+        let help = format!(
+            "write at most {own}, or raise the caller's limit (`ulimit -H`, limits.conf, systemd's Limit{}=)",
+            word(ulimit).to_uppercase()
+        );
         draft.wrong("ulimit_too_high", place, text, "above the caller's own", help);
     }
 }
@@ -86,8 +91,16 @@ pub(super) fn oom_score(draft: &mut Draft<'_>) -> Vec<Step<Init>> {
     let own = draft.host.oom_score_adj;
     let may = draft.manifest.userns == Userns::Host && draft.host.privileged;
     if value < own && !may {
-        let text = format!("an `oom_score_adj` below the caller's own ({own}) can't be had in a user namespace");
-        draft.wrong("needs_root", &origin.key, text, "below the caller's own", format!("write {own} or more"));
+        let text = format!(
+            "an `oom_score_adj` below the caller's own ({own}) can't be had in a user namespace"
+        );
+        draft.wrong(
+            "needs_root",
+            &origin.key,
+            text,
+            "below the caller's own",
+            format!("write {own} or more"),
+        );
     }
     vec![step(Init::OomScoreAdj { value }, &origin)]
 }
@@ -99,8 +112,10 @@ pub(super) fn nice(draft: &mut Draft<'_>) -> Vec<Step<Init>> {
     let own = draft.host.nice;
     let may = draft.manifest.userns == Userns::Host && draft.host.privileged;
     if value < own && !may {
-        let text = format!("a nice value below the caller's own ({own}) can't be had in a user namespace");
-        let help = format!("write {own} or more, or start sixdocker itself under `nice -n {value}`");
+        let text =
+            format!("a nice value below the caller's own ({own}) can't be had in a user namespace");
+        let help =
+            format!("write {own} or more, or start sixdocker itself under `nice -n {value}`");
         draft.wrong("needs_root", &origin.key, text, "below the caller's own", help);
     }
     vec![step(Init::Nice { value }, &origin)]

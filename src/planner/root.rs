@@ -50,9 +50,17 @@ impl Tree {
         }
         let inside = draft.inputs.inside.get(target);
         if self.in_root(target) && inside == Some(&Found::Missing) {
-            let text = format!("the root file system has no {target} to mount on, and `write` lets none be made");
+            let text = format!(
+                "the root file system has no {target} to mount on, and `write` lets none be made"
+            );
             let help = format!("make {target} there, or write `write: discard`");
-            draft.wrong("no_mount_point", &origin.key, text, "missing in the root file system", help);
+            draft.wrong(
+                "no_mount_point",
+                &origin.key,
+                text,
+                "missing in the root file system",
+                help,
+            );
         }
         false
     }

@@ -63,7 +63,8 @@ fn new_privileges(draft: &mut Draft<'_>) {
     let walls = security.seccomp.base != SeccompBase::None || security.landlock != Landlock::None;
     if walls {
         let text = "the kernel takes a system call filter and Landlock rules only from a process without new privileges";
-        let help = "leave `no_new_privileges` true, or write `seccomp: none` and `landlock: none`, too";
+        let help =
+            "leave `no_new_privileges` true, or write `seccomp: none` and `landlock: none`, too";
         draft.wrong("contradiction", &origin.key, text, "not with seccomp and landlock", help);
     }
 }
@@ -73,7 +74,11 @@ fn capabilities(draft: &mut Draft<'_>, keep: &[Capability], origin: &Origin) {
         return;
     }
     let words: Vec<_> = keep.iter().map(|capability| capability.word()).collect();
-    let over = if draft.manifest.userns == Userns::Host { "the host" } else { "the sandbox's own namespaces" };
+    let over = if draft.manifest.userns == Userns::Host {
+        "the host"
+    } else {
+        "the sandbox's own namespaces"
+    };
     draft.hole(format!("the command has {} over {over}", words.join(", ")), origin);
 }
 
@@ -83,7 +88,8 @@ fn landlock(draft: &mut Draft<'_>) -> Option<Step<Command>> {
     let place = key("security").key("landlock");
     let abi = draft.host.landlock;
     // Within Landlock nobody mounts: who is let to make namespaces or mounts goes without.
-    let mounts = security.nested_namespaces || security.capabilities.contains(&Capability::SysAdmin);
+    let mounts =
+        security.nested_namespaces || security.capabilities.contains(&Capability::SysAdmin);
     match security.landlock {
         Landlock::None => {
             draft.hole("no Landlock rules stand behind the mounts", &at(place));
@@ -105,7 +111,8 @@ fn filter(draft: &mut Draft<'_>) -> Option<Step<Command>> {
     let security = &manifest.security;
     let place = key("security").key("seccomp");
     if security.seccomp.base == SeccompBase::None {
-        draft.hole("no filter stands between the command and the kernel's system calls", &at(place));
+        draft
+            .hole("no filter stands between the command and the kernel's system calls", &at(place));
         return None;
     }
     if let Some(reason) = draft.host.seccomp_missing.clone() {
@@ -155,9 +162,15 @@ fn level(draft: &mut Draft<'_>) {
     let security = &manifest.security;
     let place = key("security");
     if security.level == SecurityLevel::Loose {
-        draft.hole("`loose` lets system calls through that the default refuses", &either("security", true));
+        draft.hole(
+            "`loose` lets system calls through that the default refuses",
+            &either("security", true),
+        );
     }
     if security.nested_namespaces {
-        draft.hole("the command may make user namespaces, and reach the kernel code that they open", &at(place.key("nested_namespaces")));
+        draft.hole(
+            "the command may make user namespaces, and reach the kernel code that they open",
+            &at(place.key("nested_namespaces")),
+        );
     }
 }

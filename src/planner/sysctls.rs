@@ -20,8 +20,16 @@ pub(super) fn steps(draft: &mut Draft<'_>, isolation: &Isolation) -> Vec<Step<In
                 draft.wrong("not_namespaced", &origin.key, text, "not namespaced", help);
             }
             Some((namespace, word)) if !isolation.has(namespace) => {
-                let text = format!("`{name}` belongs to the {word} namespace, and the sandbox shares the host's");
-                draft.wrong("contradiction", &origin.key, text, "would change the host", format!("give the sandbox a {word} namespace of its own"));
+                let text = format!(
+                    "`{name}` belongs to the {word} namespace, and the sandbox shares the host's"
+                );
+                draft.wrong(
+                    "contradiction",
+                    &origin.key,
+                    text,
+                    "would change the host",
+                    format!("give the sandbox a {word} namespace of its own"),
+                );
             }
             Some(_) => {
                 let (key, value) = (name.clone(), value.0.clone());
@@ -44,8 +52,15 @@ pub(super) fn steps(draft: &mut Draft<'_>, isolation: &Isolation) -> Vec<Step<In
 /// The namespace that a parameter belongs to.
 fn namespace(name: &str) -> Option<(Namespace, &'static str)> {
     const IPC: [&str; 9] = [
-        "kernel.shmmax", "kernel.shmall", "kernel.shmmni", "kernel.shm_rmid_forced", "kernel.msgmax",
-        "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.msg_next_id",
+        "kernel.shmmax",
+        "kernel.shmall",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.msg_next_id",
     ];
     if name.split(['.', '/']).any(|part| part.is_empty() || part == "..") {
         return None;

@@ -78,7 +78,10 @@ impl Own {
     fn read(line: &str) -> Option<Self> {
         let mut parts = line.splitn(3, ':').skip(1);
         let controllers = parts.next()?.split(',').filter(|name| !name.is_empty());
-        Some(Self { controllers: controllers.map(str::to_owned).collect(), path: parts.next()?.into() })
+        Some(Self {
+            controllers: controllers.map(str::to_owned).collect(),
+            path: parts.next()?.into(),
+        })
     }
 }
 
@@ -109,7 +112,8 @@ impl Looker {
 
     fn v1(&self, mount: &Mount, own: &Own) -> Hierarchy {
         let dir = seen(mount, &own.path);
-        let mut hierarchy = Hierarchy { mount: mount.at.clone(), own: dir.clone(), ..Hierarchy::default() };
+        let mut hierarchy =
+            Hierarchy { mount: mount.at.clone(), own: dir.clone(), ..Hierarchy::default() };
         let parent = match (&self.parent, self.root) {
             (Some(parent), _) => mount.at.join(parent),
             (None, true) => mount.at.clone(),
@@ -130,7 +134,8 @@ impl Looker {
         let mount = self.mounts.iter().find(|mount| mount.v2)?;
         let own = self.own.iter().find(|own| own.controllers.is_empty())?;
         let dir = seen(mount, &own.path);
-        let mut hierarchy = Hierarchy { mount: mount.at.clone(), own: dir.clone(), ..Hierarchy::default() };
+        let mut hierarchy =
+            Hierarchy { mount: mount.at.clone(), own: dir.clone(), ..Hierarchy::default() };
         let (parent, reason) = match &self.parent {
             Some(parent) => (Some(mount.at.join(parent)), None),
             None => nearest(&mount.at, &dir),
@@ -172,7 +177,8 @@ fn nearest(mount: &Path, own: &Path) -> (Option<PathBuf>, Option<String>) {
         if is_root || empty(&procs) || hands_down(dir) {
             return (Some(dir.to_owned()), None);
         }
-        let why = || format!("{} holds processes, and so can't hand controllers down", dir.display());
+        let why =
+            || format!("{} holds processes, and so can't hand controllers down", dir.display());
         reason = Some(reason.unwrap_or_else(why));
     }
     (None, reason)
@@ -203,7 +209,8 @@ fn delegated(hierarchy: &mut Hierarchy, parent: &Path) {
     } else {
         hierarchy.controllers = on;
     }
-    let pairs = [("cpuset.cpus", "cpuset.cpus.effective"), ("cpuset.mems", "cpuset.mems.effective")];
+    let pairs =
+        [("cpuset.cpus", "cpuset.cpus.effective"), ("cpuset.mems", "cpuset.mems.effective")];
     for (name, file) in pairs {
         let text = std::fs::read_to_string(parent.join(file)).unwrap_or_default();
         if !text.trim().is_empty() {
@@ -232,9 +239,8 @@ fn sample(parent: &Path) -> Option<PathBuf> {
 }
 
 fn lacks(dir: &Path, files: &[(&str, &str)]) -> Vec<String> {
-    let missing = |(file, witness): &&(&str, &str)| {
-        dir.join(witness).exists() && !dir.join(file).exists()
-    };
+    let missing =
+        |(file, witness): &&(&str, &str)| dir.join(witness).exists() && !dir.join(file).exists();
     files.iter().filter(missing).map(|(file, _)| (*file).to_owned()).collect()
 }
 

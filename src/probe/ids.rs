@@ -75,7 +75,8 @@ pub(super) fn forbidden(privileged: bool) -> Option<String> {
     }
     let restricted = is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1");
     // A profile of the runner's own may allow it; what is not confined is not allowed.
-    let confined = || super::word("/proc/self/attr/current").is_some_and(|word| word != "unconfined");
+    let confined =
+        || super::word("/proc/self/attr/current").is_some_and(|word| word != "unconfined");
     (restricted && !confined()).then(|| {
         "AppArmor lets no ordinary program make them (kernel.apparmor_restrict_unprivileged_userns is 1)".to_owned()
     })

@@ -16,11 +16,30 @@ pub(super) fn needed(manifest: &Manifest) -> bool {
 /// What containers cover: OCI runtimes' masks, and the files that lxcfs shows instead. A look
 /// at each is cheaper than reading a long mountinfo.
 const COVERED: [&CStr; 24] = [
-    c"/proc/acpi", c"/proc/asound", c"/proc/bus", c"/proc/cpuinfo", c"/proc/diskstats", c"/proc/fs",
-    c"/proc/interrupts", c"/proc/irq", c"/proc/kcore", c"/proc/keys", c"/proc/latency_stats",
-    c"/proc/loadavg", c"/proc/meminfo", c"/proc/sched_debug", c"/proc/scsi", c"/proc/slabinfo",
-    c"/proc/stat", c"/proc/swaps", c"/proc/sys", c"/proc/sysrq-trigger", c"/proc/sys/kernel",
-    c"/proc/timer_list", c"/proc/timer_stats", c"/proc/uptime",
+    c"/proc/acpi",
+    c"/proc/asound",
+    c"/proc/bus",
+    c"/proc/cpuinfo",
+    c"/proc/diskstats",
+    c"/proc/fs",
+    c"/proc/interrupts",
+    c"/proc/irq",
+    c"/proc/kcore",
+    c"/proc/keys",
+    c"/proc/latency_stats",
+    c"/proc/loadavg",
+    c"/proc/meminfo",
+    c"/proc/sched_debug",
+    c"/proc/scsi",
+    c"/proc/slabinfo",
+    c"/proc/stat",
+    c"/proc/swaps",
+    c"/proc/sys",
+    c"/proc/sysrq-trigger",
+    c"/proc/sys/kernel",
+    c"/proc/timer_list",
+    c"/proc/timer_stats",
+    c"/proc/uptime",
 ];
 
 /// The first mount that covers a part of /proc, in words.
@@ -29,5 +48,8 @@ pub(super) fn mask() -> Option<String> {
         return Some("/proc is not mounted here".into());
     }
     let covered = COVERED.iter().find(|path| sys::is_mount_point(path))?;
-    Some(format!("{} is covered by a mount of the surrounding container", covered.to_string_lossy()))
+    Some(format!(
+        "{} is covered by a mount of the surrounding container",
+        covered.to_string_lossy()
+    ))
 }

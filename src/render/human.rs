@@ -122,9 +122,10 @@ impl ReportHandler for Style {
     fn debug(&self, diagnostic: &dyn Diagnostic, f: &mut Formatter<'_>) -> fmt::Result {
         let label = diagnostic.labels().and_then(|mut labels| labels.next());
         let source = diagnostic.source_code();
-        let line = label.as_ref().zip(source).and_then(|(label, source)| {
-            source.read_span(label.inner(), 0, 0).ok()
-        });
+        let line = label
+            .as_ref()
+            .zip(source)
+            .and_then(|(label, source)| source.read_span(label.inner(), 0, 0).ok());
         self.head(diagnostic, line.as_deref(), f)?;
         let mut gutter = 1;
         let shown = line.as_ref().filter(|line| !line.data().is_empty());

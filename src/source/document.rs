@@ -183,8 +183,13 @@ impl<'t> Reading<'t> {
             Event::SequenceStart(..) => self.deeper(span, Self::list),
             Event::MappingStart(..) => self.deeper(span, Self::map),
             _ => {
-                self.fault("alias", span.clone(), "an alias stands for another value", "an alias",
-                    "write the value itself: a manifest holds no aliases");
+                self.fault(
+                    "alias",
+                    span.clone(),
+                    "an alias stands for another value",
+                    "an alias",
+                    "write the value itself: a manifest holds no aliases",
+                );
                 Ok(Node { span, value: Value::Unknown })
             }
         }
@@ -248,14 +253,24 @@ impl<'t> Reading<'t> {
     fn key(&mut self, key: &Node) -> Option<String> {
         let Value::Scalar(scalar) = &key.value else {
             if !matches!(key.value, Value::Unknown) {
-                self.fault("bad_key", key.span.clone(), "a key is not a text",
-                    "a list or mapping as a key", "write a text before the colon");
+                self.fault(
+                    "bad_key",
+                    key.span.clone(),
+                    "a key is not a text",
+                    "a list or mapping as a key",
+                    "write a text before the colon",
+                );
             }
             return None;
         };
         if scalar.text == "<<" && scalar.style == Style::Plain {
-            self.fault("merge_key", key.span.clone(), "`<<` would merge another mapping in here",
-                "a merge key", "write the keys out: a manifest holds no merge keys");
+            self.fault(
+                "merge_key",
+                key.span.clone(),
+                "`<<` would merge another mapping in here",
+                "a merge key",
+                "write the keys out: a manifest holds no merge keys",
+            );
             return None;
         }
         if scalar.kind != Kind::Text {
@@ -295,8 +310,13 @@ impl<'t> Reading<'t> {
     fn scalar(&mut self, text: String, style: ScalarStyle, span: Range<usize>) -> Node {
         if text.contains('\0') && self.text.get(span.clone()).is_none_or(|raw| !raw.contains('\0'))
         {
-            self.fault("control_character", span.clone(), "a text holds a NUL", "holds a NUL",
-                "remove it: no text that reaches the kernel can hold a NUL");
+            self.fault(
+                "control_character",
+                span.clone(),
+                "a text holds a NUL",
+                "holds a NUL",
+                "remove it: no text that reaches the kernel can hold a NUL",
+            );
         }
         if style != ScalarStyle::Plain {
             return Node { span, value: Value::Scalar(Scalar::quoted(text)) };
@@ -316,12 +336,22 @@ impl<'t> Reading<'t> {
     fn number_fault(&mut self, text: &str, refused: Refused, span: Range<usize>) {
         let text = excerpt(text);
         let (code, text, label) = match refused {
-            Refused::NotANumber => ("bad_number", format!("`{text}` is no finite number"), "not finite"),
-            Refused::TooLarge => {
-                ("number_too_large", format!("the number `{text}` is too large"), "number too large")
+            Refused::NotANumber => {
+                ("bad_number", format!("`{text}` is no finite number"), "not finite")
             }
+            Refused::TooLarge => (
+                "number_too_large",
+                format!("the number `{text}` is too large"),
+                "number too large",
+            ),
         };
-        self.fault(code, span, &text, label, "write a smaller number, or quote it if a text is meant");
+        self.fault(
+            code,
+            span,
+            &text,
+            label,
+            "write a smaller number, or quote it if a text is meant",
+        );
     }
 
     fn refuse_tag(&mut self, event: &Event, span: &Span) {
@@ -329,11 +359,23 @@ impl<'t> Reading<'t> {
             return;
         }
         let tag = span.tag_span().map_or_else(|| bytes(span), |tag| bytes(&tag));
-        self.fault("tag", tag, "a tag would change what the value is", "a tag",
-            "remove it: what a value is, its key decides");
+        self.fault(
+            "tag",
+            tag,
+            "a tag would change what the value is",
+            "a tag",
+            "remove it: what a value is, its key decides",
+        );
     }
 
-    fn fault(&mut self, code: &'static str, span: Range<usize>, text: &str, label: &str, help: &str) {
+    fn fault(
+        &mut self,
+        code: &'static str,
+        span: Range<usize>,
+        text: &str,
+        label: &str,
+        help: &str,
+    ) {
         let help = Some(help.to_owned());
         let (text, label) = (text.to_owned(), label.to_owned());
         self.add(Problem { code, at: Place::Bytes(span), text, label, help, fix: None });
@@ -377,22 +419,46 @@ fn problem(code: &'static str, at: Range<usize>, text: String, label: &str, help
 
 fn too_large() -> Problem {
     let text = format!("the file is larger than {} KiB", Source::LIMIT >> 10);
-    problem("too_large", 0..0, text, "too large", "a manifest describes one sandbox; check the path")
+    problem(
+        "too_large",
+        0..0,
+        text,
+        "too large",
+        "a manifest describes one sandbox; check the path",
+    )
 }
 
 fn too_many(at: Range<usize>) -> Problem {
     let text = format!("the file holds more than {NODES} values");
-    problem("too_large", at, text, "one too many", "a manifest describes one sandbox; check the path")
+    problem(
+        "too_large",
+        at,
+        text,
+        "one too many",
+        "a manifest describes one sandbox; check the path",
+    )
 }
 
 fn too_deep(at: Range<usize>) -> Problem {
     let text = format!("lists and mappings stand more than {DEPTH} deep in one another");
-    problem("too_deep", at, text, "one too deep", "no key of a manifest needs more than five levels")
+    problem(
+        "too_deep",
+        at,
+        text,
+        "one too deep",
+        "no key of a manifest needs more than five levels",
+    )
 }
 
 fn second_document(at: Range<usize>) -> Problem {
     let text = "a second document begins here".to_owned();
-    problem("second_document", at, text, "a second document", "one file describes one sandbox: write another file")
+    problem(
+        "second_document",
+        at,
+        text,
+        "a second document",
+        "one file describes one sandbox: write another file",
+    )
 }
 
 /// What kept the parser from going on.
@@ -401,8 +467,13 @@ fn syntax(text: &str, error: &ScanError) -> Problem {
     let at = place(text, error);
     match error.kind() {
         RecursionLimitExceeded => too_deep(at),
-        DirectiveDisallowed => problem("directive", at, "a directive stands before the document".to_owned(),
-            "a directive", "remove the line that begins with `%`: a manifest is always YAML 1.2"),
+        DirectiveDisallowed => problem(
+            "directive",
+            at,
+            "a directive stands before the document".to_owned(),
+            "a directive",
+            "remove the line that begins with `%`: a manifest is always YAML 1.2",
+        ),
         kind => {
             let (label, help) = syntax_words(kind);
             problem("yaml_syntax", at, format!("this is not YAML: {label}"), &label, help)
@@ -423,15 +494,25 @@ fn place(text: &str, error: &ScanError) -> Range<usize> {
 fn syntax_words(kind: &granit_parser::ErrorKind) -> (String, &'static str) {
     use granit_parser::ErrorKind as K;
     let help = match kind {
-        K::TabNotAllowed | K::TabInBlockIndentation | K::TabInIndentation
+        K::TabNotAllowed
+        | K::TabInBlockIndentation
+        | K::TabInIndentation
         | K::TabAtBlockScalarStart => "indent with blanks instead of tabs",
         K::UnclosedQuotedScalar => "close the quote",
-        K::UnknownQuotedScalarEscape => "in double quotes a backslash is written `\\\\`; single quotes take it as it is",
-        K::UnclosedFlowCollection { .. } | K::UnexpectedEofFlowSequence
-        | K::UnexpectedEofFlowMapping | K::ExpectedFlowSequenceSeparator
+        K::UnknownQuotedScalarEscape => {
+            "in double quotes a backslash is written `\\\\`; single quotes take it as it is"
+        }
+        K::UnclosedFlowCollection { .. }
+        | K::UnexpectedEofFlowSequence
+        | K::UnexpectedEofFlowMapping
+        | K::ExpectedFlowSequenceSeparator
         | K::ExpectedFlowMappingSeparator => "close the bracket, or set a comma between the items",
-        K::InvalidIndentation | K::ExpectedBlockMappingKey | K::ExpectedBlockSequenceEntry
-        | K::MappingValueNotAllowed => "keys of one mapping begin in one column; quote a text that holds `: `",
+        K::InvalidIndentation
+        | K::ExpectedBlockMappingKey
+        | K::ExpectedBlockSequenceEntry
+        | K::MappingValueNotAllowed => {
+            "keys of one mapping begin in one column; quote a text that holds `: `"
+        }
         _ => "quote the text if its characters are meant as they stand",
     };
     (excerpt_long(&kind.to_string()), help)

@@ -56,8 +56,7 @@ pub fn is_mount_point(path: &std::ffi::CStr) -> bool {
     let mut status: libc::statx = unsafe { std::mem::MaybeUninit::zeroed().assume_init() };
     let flags = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT;
     // SAFETY: `path` and `status` outlive the call.
-    let returned =
-        unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), flags, 0, &raw mut status) };
+    let returned = unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), flags, 0, &raw mut status) };
     let bit = u64::from(libc::STATX_ATTR_MOUNT_ROOT.unsigned_abs());
     returned == 0 && status.stx_attributes & bit != 0
 }

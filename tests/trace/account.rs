@@ -69,7 +69,11 @@ fn gather(value: &Value, steps: &mut Vec<Step>) {
 
 fn without_pid(path: &str) -> String {
     let group = |part: &str| match part.rsplit_once('-') {
-        Some((name, pid)) if name.contains("sixdocker") && !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit()) => {
+        Some((name, pid))
+            if name.contains("sixdocker")
+                && !pid.is_empty()
+                && pid.bytes().all(|b| b.is_ascii_digit()) =>
+        {
             format!("{name}-PID")
         }
         _ => part.to_owned(),
@@ -128,7 +132,9 @@ fn account(call: &Call, steps: &[Step]) -> Account {
         "write" | "pwrite64" => write(call, steps),
         "openat" | "openat2" => opened(call, steps),
         "clone" | "clone3" | "fork" | "vfork" => started(call, steps),
-        "unshare" => of(&|step| step.is(&["unshare"]) && flags_of(step) == namespaces(&call.arguments)),
+        "unshare" => {
+            of(&|step| step.is(&["unshare"]) && flags_of(step) == namespaces(&call.arguments))
+        }
         "setns" => actions(&["join_network"]),
         "prctl" => controlled(call, steps),
         "ioctl" => device(call, steps),
@@ -136,10 +142,13 @@ fn account(call: &Call, steps: &[Step]) -> Account {
         "symlinkat" => actions(&["symlink"]),
         "execve" | "execveat" => {
             let program = unquoted(&call.argument(0));
-            of(&|step| step.is(&["exec"]) && step.text("candidates").contains(&format!("\"{program}\"")))
+            of(&|step| {
+                step.is(&["exec"]) && step.text("candidates").contains(&format!("\"{program}\""))
+            })
         }
         "mount" => {
-            let private = call.arguments.contains("MS_PRIVATE") && call.arguments.contains("MS_REC");
+            let private =
+                call.arguments.contains("MS_PRIVATE") && call.arguments.contains("MS_REC");
             of(&|step| private && step.is(&["private_mounts"]))
         }
         "fsopen" => {
@@ -153,8 +162,12 @@ fn account(call: &Call, steps: &[Step]) -> Account {
             actions(&["root", "bind", "mount", "file", "mask", "read_only_path", "read_only_root"])
         }
         "pivot_root" | "umount2" => actions(&["pivot_root"]),
-        "sethostname" => of(&|step| step.is(&["hostname"]) && step.text("name") == unquoted(&call.argument(0))),
-        "keyctl" => of(&|step| step.is(&["new_keyring"]) && call.arguments.starts_with("KEYCTL_JOIN_SESSION")),
+        "sethostname" => {
+            of(&|step| step.is(&["hostname"]) && step.text("name") == unquoted(&call.argument(0)))
+        }
+        "keyctl" => of(&|step| {
+            step.is(&["new_keyring"]) && call.arguments.starts_with("KEYCTL_JOIN_SESSION")
+        }),
         "personality" if call.arguments.starts_with("0xffffffff") => Account::NoChange,
         "personality" => actions(&["personality"]),
         "sched_setscheduler" | "sched_setattr" => actions(&["scheduler"]),
@@ -166,8 +179,12 @@ fn account(call: &Call, steps: &[Step]) -> Account {
         "chdir" | "fchdir" => actions(&["chdir", "pivot_root"]),
         "capset" => actions(&["capabilities"]),
         "seccomp" if call.arguments.starts_with("SECCOMP_GET") => Account::NoChange,
-        "seccomp" => of(&|step| step.is(&["seccomp"]) && call.arguments.starts_with("SECCOMP_SET_MODE_FILTER")),
-        "landlock_create_ruleset" | "landlock_add_rule" | "landlock_restrict_self" => actions(&["landlock"]),
+        "seccomp" => of(&|step| {
+            step.is(&["seccomp"]) && call.arguments.starts_with("SECCOMP_SET_MODE_FILTER")
+        }),
+        "landlock_create_ruleset" | "landlock_add_rule" | "landlock_restrict_self" => {
+            actions(&["landlock"])
+        }
         "setsid" => actions(&["new_session"]),
         "close_range" if call.arguments.contains("CLOEXEC") => actions(&["close_on_exec"]),
         "rt_sigaction" if call.arguments.contains("SIG_DFL") => mild(actions(&["reset_signals"])),
@@ -196,19 +213,29 @@ fn write(call: &Call, steps: &[Step]) -> Account {
     if path.starts_with("/sys/fs/cgroup") {
         return numbers(steps, |step| match step.action.as_str() {
             "write_cgroup" => step.same("path", &path) && step.text("value").trim() == value.trim(),
-            "enable_controllers" => path.starts_with(&step.text("path")) && last == "cgroup.subtree_control",
-            "join_cgroup" => without_pid(&path).starts_with(&without_pid(&step.text("path"))) && value == "0",
+            "enable_controllers" => {
+                path.starts_with(&step.text("path")) && last == "cgroup.subtree_control"
+            }
+            "join_cgroup" => {
+                without_pid(&path).starts_with(&without_pid(&step.text("path"))) && value == "0"
+            }
             _ => false,
         });
     }
     if !path.starts_with("/proc/") {
         return mild(numbers(steps, |step| {
-            step.is(&["write_file", "file"]) && !value.is_empty() && step.text("content").starts_with(value.trim_end_matches("\\"))
+            step.is(&["write_file", "file"])
+                && !value.is_empty()
+                && step.text("content").starts_with(value.trim_end_matches("\\"))
         }));
     }
     match last {
-        "uid_map" | "gid_map" | "setgroups" => numbers(steps, |step| step.is(&["map_self", "map_ids"])),
-        "oom_score_adj" => numbers(steps, |step| step.is(&["oom_score_adj"]) && step.text("value") == value),
+        "uid_map" | "gid_map" | "setgroups" => {
+            numbers(steps, |step| step.is(&["map_self", "map_ids"]))
+        }
+        "oom_score_adj" => {
+            numbers(steps, |step| step.is(&["oom_score_adj"]) && step.text("value") == value)
+        }
         _ => numbers(steps, |step| {
             let key = path.trim_start_matches("/proc/sys/").replace('/', ".");
             step.is(&["sysctl"]) && step.text("key") == key && step.text("value") == value
@@ -260,7 +287,9 @@ fn controlled(call: &Call, steps: &[Step]) -> Account {
         "PR_SET_PDEATHSIG" => "parent_death_signal",
         "PR_SET_DUMPABLE" => "undumpable",
         "PR_SET_NO_NEW_PRIVS" => "no_new_privileges",
-        "PR_CAPBSET_DROP" | "PR_CAP_AMBIENT" | "PR_SET_SECUREBITS" | "PR_SET_KEEPCAPS" => "capabilities",
+        "PR_CAPBSET_DROP" | "PR_CAP_AMBIENT" | "PR_SET_SECUREBITS" | "PR_SET_KEEPCAPS" => {
+            "capabilities"
+        }
         "PR_SET_SECCOMP" => "seccomp",
         other if other.contains("_GET_") || other == "PR_CAPBSET_READ" => return Account::NoChange,
         _ => return Account::Of(vec![]),
@@ -281,14 +310,18 @@ fn device(call: &Call, steps: &[Step]) -> Account {
 fn directory(call: &Call, steps: &[Step]) -> Account {
     let path = unquoted(&call.argument(usize::from(call.name == "mkdirat")));
     let path = match call.argument(0) {
-        at if call.name == "mkdirat" && !path.starts_with('/') => format!("{}/{path}", path_of(&at)),
+        at if call.name == "mkdirat" && !path.starts_with('/') => {
+            format!("{}/{path}", path_of(&at))
+        }
         _ => path,
     };
     if path.starts_with("/sys/fs/cgroup") {
         return numbers(steps, |step| step.is(&["make_cgroup"]) && step.same("path", &path));
     }
     // Directories of the new root: where mounts go, and the layers.
-    numbers(steps, |step| step.is(&["mkdir", "bind", "mount", "file", "root", "write_file", "scratch"]))
+    numbers(steps, |step| {
+        step.is(&["mkdir", "bind", "mount", "file", "root", "write_file", "scratch"])
+    })
 }
 
 /// The step mounts a file system of this type.
@@ -315,10 +348,12 @@ fn clones(step: &Step, call: &Call) -> bool {
 }
 
 fn limited(call: &Call, steps: &[Step]) -> Account {
-    let resource = call.list().into_iter().find(|word| word.starts_with("RLIMIT_")).unwrap_or_default();
+    let resource =
+        call.list().into_iter().find(|word| word.starts_with("RLIMIT_")).unwrap_or_default();
     let word = resource.trim_start_matches("RLIMIT_").to_ascii_lowercase();
     numbers(steps, |step| {
-        step.is(&["rlimit"]) && step.text("resource").trim_start_matches("RLIMIT_").to_ascii_lowercase() == word
+        step.is(&["rlimit"])
+            && step.text("resource").trim_start_matches("RLIMIT_").to_ascii_lowercase() == word
     })
 }
 

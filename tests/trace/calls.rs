@@ -110,7 +110,8 @@ impl Watch {
         }
         if call.name == "execve" {
             let program = unquoted(&call.argument(0));
-            let runner = program.rsplit('/').next().is_some_and(|name| name.starts_with("sixdocker"));
+            let runner =
+                program.rsplit('/').next().is_some_and(|name| name.starts_with("sixdocker"));
             if runner {
                 self.started = true;
                 return None;

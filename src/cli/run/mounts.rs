@@ -47,7 +47,10 @@ fn add_volume(draft: &mut Draft, volume: &str) {
     let options: Vec<_> = parts.flat_map(|options| options.split(',')).collect();
     // Labels of SELinux and caching mean nothing here and change nothing that is seen.
     let odd = options.iter().find(|word| {
-        !matches!(**word, "ro" | "rw" | "z" | "Z" | "cached" | "delegated" | "consistent" | "rprivate")
+        !matches!(
+            **word,
+            "ro" | "rw" | "z" | "Z" | "cached" | "delegated" | "consistent" | "rprivate"
+        )
     });
     if let Some(word) = odd {
         let text = format!("there is no option `{word}` of a volume");

@@ -70,7 +70,9 @@ mod tests {
 
     #[test]
     fn what_could_be_read_otherwise_is_quoted() {
-        for odd in ["", "1", "0644", "true", "No", "~", "a: b", "- a", "#", "8080:80", "1e3", ".", "*a"] {
+        for odd in
+            ["", "1", "0644", "true", "No", "~", "a: b", "- a", "#", "8080:80", "1e3", ".", "*a"]
+        {
             assert_eq!(text(odd), format!("\"{odd}\""));
         }
         for simple in ["sh", "/bin/sh", "--vm-bytes", "-c", "a.b_c", "x86_64"] {
