@@ -1,1 +1,279 @@
-//! Why a step failed, found by looking at the machine.
+//! Why a step failed, found by looking.
+//!
+//! The kernel says `ENOENT` and no more. After a fault, and only then, this room looks at what
+//! the step was about: which part of a path is missing, which loader a program wants, which
+//! limit is used up. Init looks where only it can see ([`inside`]); the runner puts it
+//! into words and says what asked for the step ([`problem`]). Looking changes nothing, opens
+//! nothing that could block, and reads no more than a bounded piece of anything.
+
+mod cgroup;
+mod exec;
+mod finding;
+mod identity;
+mod look;
+mod mount;
+mod process;
+mod program;
+mod scarcity;
+
+use std::os::fd::BorrowedFd;
+
+use nix::errno::Errno;
+
+use crate::diagnostic::{Place, Problem};
+use crate::host::Host;
+use crate::plan::{
+    Attend, Bind, CloneInit, Command, Exec, Init, Namespace, Origin, Plan, Prepare, Root,
+};
+use crate::report::Failure;
+use crate::source::Pointer;
+use crate::sys::Fault;
+
+use finding::Finding;
+use look::View;
+
+/// Looks for the reason of a fault where it happened: called in init, or in the process that
+/// was to become the command.
+#[must_use]
+pub fn inside(plan: &Plan, n: u16, fault: Fault) -> Option<String> {
+    inside_root(plan, n, fault, None)
+}
+
+/// The same, while `root`, the new root file system, is not pivoted to yet.
+#[must_use]
+pub fn inside_root(
+    plan: &Plan,
+    n: u16,
+    fault: Fault,
+    root: Option<BorrowedFd<'_>>,
+) -> Option<String> {
+    let view = View::here()?;
+    let root = root.and_then(View::at);
+    let scene =
+        Scene { plan, view: &view, root: root.as_ref(), inside: true, pivoted: pivoted(plan, n) };
+    scene.why(action(plan, n)?.0, fault).map(Finding::encode)
+}
+
+/// Step `n` comes after the pivot.
+fn pivoted(plan: &Plan, n: u16) -> bool {
+    plan.init.iter().any(|step| matches!(step.action, Init::PivotRoot) && step.n < n)
+}
+
+/// Says what failed, why, what asked for it, and what to do.
+#[must_use]
+pub fn problem(plan: &Plan, host: &Host, failure: &Failure) -> Problem {
+    let found = match &failure.evidence {
+        Some(text) => Some(Finding::decode(text)),
+        None => outside(plan, failure),
+    };
+    let found = found.or_else(|| scarcity::ordinary(failure.fault, host));
+    let (what, origin) = named(plan, failure.n);
+    Problem {
+        code: code(plan, failure),
+        at: Place::Value(origin.map_or_else(Pointer::root, |origin| origin.key.clone())),
+        text: sentence(&what, found.as_ref(), failure.fault),
+        label: label(origin),
+        help: found.and_then(|found| found.help),
+        fix: None,
+    }
+}
+
+fn outside(plan: &Plan, failure: &Failure) -> Option<Finding> {
+    let view = View::here()?;
+    let scene = Scene { plan, view: &view, root: None, inside: false, pivoted: false };
+    scene.why(action(plan, failure.n)?.0, failure.fault)
+}
+
+fn named(plan: &Plan, n: u16) -> (String, Option<&Origin>) {
+    match plan.step(n) {
+        Some((what, origin)) => (finding::plain(&what), Some(origin)),
+        None => ("set the sandbox up".to_owned(), None),
+    }
+}
+
+fn sentence(what: &str, found: Option<&Finding>, fault: Fault) -> String {
+    let kernel = format!("{}: {}", fault.call, finding::errno(fault.errno));
+    match found {
+        Some(found) => format!("could not {what}: {} ({kernel})", found.why),
+        None => format!("could not {what}: {kernel}"),
+    }
+}
+
+fn label(origin: Option<&Origin>) -> String {
+    match origin {
+        Some(Origin { key, default: true }) => format!("by default: `{key}` is not written"),
+        Some(_) => "this asked for it".to_owned(),
+        None => "of this sandbox".to_owned(),
+    }
+}
+
+fn code(plan: &Plan, failure: &Failure) -> &'static str {
+    match action(plan, failure.n) {
+        Some((Action::Exec(_), _)) if is_missing(failure) => "command_not_found",
+        Some((Action::Exec(_), _)) => "command_not_executable",
+        _ => "step_failed",
+    }
+}
+
+/// Whether the command itself is not there, so that the run ends with 127 and not with 126. A
+/// program whose loader is missing is there.
+#[must_use]
+pub fn is_missing(failure: &Failure) -> bool {
+    let there = failure.evidence.as_deref().is_some_and(|text| Finding::decode(text).there);
+    matches!(failure.fault.errno, Errno::ENOENT | Errno::ENOTDIR) && !there
+}
+
+/// Until the plan tells its steps itself.
+trait Told {
+    fn step(&self, n: u16) -> Option<(String, &Origin)>;
+}
+
+impl Told for Plan {
+    fn step(&self, n: u16) -> Option<(String, &Origin)> {
+        action(self, n).map(|(_, origin)| (format!("do step {n}"), origin))
+    }
+}
+
+/// What a step does, of whatever scene.
+#[derive(Clone, Copy)]
+enum Action<'p> {
+    Prepare(&'p Prepare),
+    Clone(&'p CloneInit),
+    Attend(&'p Attend),
+    Init(&'p Init),
+    Spawn,
+    Command(&'p Command),
+    Exec(&'p Exec),
+}
+
+fn action(plan: &Plan, n: u16) -> Option<(Action<'_>, &Origin)> {
+    let prepare = plan.prepare.iter().map(|s| (s.n, Action::Prepare(&s.action), &s.origin));
+    let clone = [(plan.clone.n, Action::Clone(&plan.clone.action), &plan.clone.origin)];
+    let attend = plan.attend.iter().map(|s| (s.n, Action::Attend(&s.action), &s.origin));
+    let init = plan.init.iter().map(|s| (s.n, Action::Init(&s.action), &s.origin));
+    let spawn = plan.spawn.iter().map(|s| (s.n, Action::Spawn, &s.origin));
+    let command = plan.command.iter().map(|s| (s.n, Action::Command(&s.action), &s.origin));
+    let exec = [(plan.exec.n, Action::Exec(&plan.exec.action), &plan.exec.origin)];
+    prepare
+        .chain(clone)
+        .chain(attend)
+        .chain(init)
+        .chain(spawn)
+        .chain(command)
+        .chain(exec)
+        .find(|(number, ..)| *number == n)
+        .map(|(_, action, origin)| (action, origin))
+}
+
+/// Where the looking is done.
+#[derive(Clone, Copy)]
+struct Scene<'s> {
+    plan: &'s Plan,
+    /// The file system as this process sees it.
+    view: &'s View,
+    /// The new root, where this process has not pivoted to it yet.
+    root: Option<&'s View>,
+    /// This is a process of the sandbox, with its ids.
+    inside: bool,
+    /// And its root is the sandbox's.
+    pivoted: bool,
+}
+
+impl Scene<'_> {
+    /// The reason of `fault`, where it can be found.
+    fn why(self, action: Action<'_>, fault: Fault) -> Option<Finding> {
+        scarcity::descriptors(self, fault.errno).or_else(|| match action {
+            Action::Prepare(prepare) => self.prepare(prepare, fault),
+            Action::Clone(clone) => identity::clone(self, clone, fault),
+            Action::Attend(Attend::MapIds { kind, map, helper }) => {
+                identity::map(self, *kind, map, helper.as_deref(), fault)
+            }
+            Action::Init(init) => self.init(init, fault),
+            Action::Spawn => scarcity::processes(self, fault.errno),
+            Action::Command(command) => self.command(command, fault),
+            Action::Exec(exec) => exec::why(self, exec, fault),
+        })
+    }
+
+    fn prepare(self, prepare: &Prepare, fault: Fault) -> Option<Finding> {
+        match prepare {
+            Prepare::MakeCgroup { path } => cgroup::make(self, path, fault),
+            Prepare::EnableControllers { path, controllers } => {
+                cgroup::enable(self, path, controllers, fault)
+            }
+            Prepare::WriteCgroup { path, value } => cgroup::write(self, path, value, fault),
+            Prepare::JoinNetwork { path } => identity::join(self, path, fault),
+            Prepare::OpenStream { path, .. } => process::stream(self, path, fault),
+        }
+    }
+
+    fn init(self, init: &Init, fault: Fault) -> Option<Finding> {
+        self.file_system(init, fault).or_else(|| match init {
+            Init::MapSelf { uid, gid } => identity::map_self(self, *uid, *gid, fault),
+            Init::JoinCgroup { path } => cgroup::join(self, path, fault),
+            Init::Unshare { namespaces } => identity::namespaces(self, namespaces, fault),
+            Init::Hostname { name } => process::hostname(name, fault),
+            Init::NewKeyring => scarcity::keys(self, fault.errno),
+            Init::Scheduler => Some(process::scheduler()),
+            Init::Sysctl { key, value } => process::sysctl(self, key, value, fault),
+            Init::Rlimit { resource, soft, hard } => {
+                process::rlimit(self, resource, *soft, *hard, fault)
+            }
+            Init::OomScoreAdj { value } => process::oom_score(self, *value, fault),
+            Init::Nice { value } => process::nice(*value, fault),
+            Init::SetIds { uid, gid, groups } => {
+                identity::set_ids(self, *uid, *gid, groups.as_deref(), fault)
+            }
+            Init::OpenTerminal => process::terminal(self, fault),
+            Init::Chdir { path } => process::chdir(self, path, fault),
+            Init::Capabilities { .. } => process::seccomp_of_the_caller(self, fault),
+            _ => None,
+        })
+    }
+
+    fn file_system(self, init: &Init, fault: Fault) -> Option<Finding> {
+        match init {
+            Init::PrivateMounts => mount::private(self, fault),
+            Init::Scratch { size } | Init::Root(Root::Tmpfs { size }) => mount::tmpfs(size, fault),
+            Init::Root(Root::Bind { path, .. }) => mount::root(self, path, fault),
+            Init::Root(Root::Overlay { lower, upper }) => mount::overlay(self, lower, upper, fault),
+            Init::Mkdir { target, .. }
+            | Init::Symlink { target, .. }
+            | Init::WriteFile { target, .. }
+            | Init::File { target, .. } => mount::make(self, target, fault),
+            Init::Bind(bind) => self.bind(bind, fault),
+            Init::Mount(kernel) => mount::kernel(self, kernel, fault),
+            Init::Mask { target } | Init::ReadOnlyPath { target } => {
+                mount::target(self, target, None, fault)
+            }
+            Init::PivotRoot => mount::pivot(self, fault),
+            _ => None,
+        }
+    }
+
+    fn bind(self, bind: &Bind, fault: Fault) -> Option<Finding> {
+        mount::bind(self, bind, fault)
+    }
+
+    fn command(self, command: &Command, fault: Fault) -> Option<Finding> {
+        match command {
+            Command::Landlock { .. } => process::landlock(self, fault),
+            Command::Seccomp { .. } => process::seccomp_of_the_caller(self, fault),
+            Command::ControllingTerminal => process::terminal(self, fault),
+            _ => None,
+        }
+    }
+
+    /// The view that a path inside the sandbox is looked up in; none from outside, where no
+    /// path of the sandbox means anything.
+    fn sandbox(&self) -> Option<&View> {
+        self.root.or_else(|| self.pivoted.then_some(self.view))
+    }
+
+    fn makes(&self, namespace: Namespace) -> bool {
+        self.plan.clone.action.namespaces.contains(&namespace)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,556 @@
+//! Why something could not be mounted, or put where it was to go.
+
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::statvfs::FsFlags;
+
+use super::Scene;
+use super::finding::{Finding, list, name};
+use super::look::{Kind, Obstacle, View};
+use super::{identity, scarcity};
+use crate::plan::{Bind, KernelMount, Layer, Namespace};
+use crate::sys::Fault;
+
+/// One line of /proc/self/mountinfo.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mount {
+    pub(super) point: String,
+    pub(super) fstype: String,
+    /// Its flags and its peer groups.
+    options: String,
+}
+
+/// The mounts that this process sees.
+pub(super) fn table(view: &View) -> Vec<Mount> {
+    view.read_long("/proc/self/mountinfo").map_or_else(Vec::new, |text| parse(&text))
+}
+
+fn parse(text: &str) -> Vec<Mount> {
+    let line = |line: &str| {
+        let (left, right) = line.split_once(" - ")?;
+        let mut left = left.split(' ').skip(4);
+        let point = unescape(left.next()?);
+        let options = left.collect::<Vec<_>>().join(" ");
+        Some(Mount { point, fstype: right.split(' ').next()?.to_owned(), options })
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// Blanks, tabs, line feeds and backslashes stand in mountinfo as three octal digits.
+fn unescape(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.as_bytes();
+    while let Some((&byte, rest)) = bytes.split_first() {
+        let octal = rest.get(..3).filter(|digits| digits.iter().all(|d| (b'0'..b'8').contains(d)));
+        match octal {
+            Some(digits) if byte == b'\\' => {
+                out.push(digits.iter().fold(0u8, |all, digit| (all << 3) | (digit - b'0')));
+                bytes = rest.get(3..).unwrap_or_default();
+            }
+            _ => {
+                out.push(byte);
+                bytes = rest;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The mount that a path is on, by the longest point that leads it.
+fn on(mounts: &[Mount], path: &str) -> Option<Mount> {
+    let leads = |mount: &&Mount| {
+        path == mount.point
+            || mount.point == "/"
+            || path.strip_prefix(&mount.point).is_some_and(|rest| rest.starts_with('/'))
+    };
+    mounts.iter().filter(leads).max_by_key(|mount| mount.point.len()).cloned()
+}
+
+fn below<'m>(mounts: &'m [Mount], path: &str) -> impl Iterator<Item = &'m Mount> {
+    let prefix = format!("{}/", path.trim_end_matches('/'));
+    let inner =
+        move |mount: &&Mount| mount.point.len() > prefix.len() && mount.point.starts_with(&prefix);
+    mounts.iter().filter(inner)
+}
+
+// ---- simple steps
+
+pub(super) fn private(scene: Scene<'_>, fault: Fault) -> Option<Finding> {
+    matches!(fault.errno, Errno::EPERM | Errno::EACCES)
+        .then(|| identity::forbidden(scene))
+        .flatten()
+        .or_else(|| {
+            (fault.errno == Errno::EINVAL).then(|| {
+                Finding::new(
+                    "the runner is in a chroot, whose root is no mount",
+                    "enter it as a mount instead",
+                )
+            })
+        })
+}
+
+pub(super) fn tmpfs(size: &str, fault: Fault) -> Option<Finding> {
+    match fault.errno {
+        Errno::EINVAL => {
+            let why = format!("the kernel does not take the size {}", name(size));
+            Some(Finding::new(why, "write it as bytes, or as `64m`"))
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn pivot(scene: Scene<'_>, fault: Fault) -> Option<Finding> {
+    let root = on(&table(scene.view), "/")?;
+    (fault.errno == Errno::EINVAL && root.fstype == "rootfs").then(|| {
+        Finding::new(
+            "the root of this machine is its initramfs, and pivot_root can't leave that",
+            "mount a root file system and switch to it (switch_root) first",
+        )
+    })
+}
+
+// ---- the root
+
+pub(super) fn root(scene: Scene<'_>, path: &Path, fault: Fault) -> Option<Finding> {
+    source(scene, path, true, fault).or_else(|| refused_clone(scene, path, true, fault))
+}
+
+/// What is wrong with a thing of the host's that was to be shown.
+fn source(scene: Scene<'_>, path: &Path, directory: bool, fault: Fault) -> Option<Finding> {
+    let text = path.to_string_lossy();
+    if let Some(Obstacle { why, errno }) = scene.view.obstacle(&text) {
+        let help = match errno {
+            Errno::EACCES => {
+                "let the caller go through that directory, or choose another path".to_owned()
+            }
+            _ => near(scene.view, &text),
+        };
+        return Some(Finding::new(why, help));
+    }
+    let kind = scene.view.kind(&text).ok()?;
+    (directory && kind != Kind::Directory && fault.errno != Errno::EPERM).then(|| {
+        let why = format!("{} is {}, not a directory", name(text.as_bytes()), kind.words());
+        Finding::new(why, "name a directory that holds a root file system")
+    })
+}
+
+fn near(view: &View, path: &str) -> String {
+    let (dir, last) = path.trim_end_matches('/').rsplit_once('/').unwrap_or(("", path));
+    let dir = if dir.is_empty() { "/" } else { dir };
+    let close = view
+        .names(dir, 20_000)
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&name, last), name))
+        .min()
+        .filter(|(distance, _)| distance * 3 <= last.chars().count().max(3));
+    match close {
+        Some((_, other)) => {
+            format!("did you mean {}?", name(format!("{}/{other}", dir.trim_end_matches('/'))))
+        }
+        None => {
+            "correct the path, or make it first; relative paths start at the manifest's directory"
+                .to_owned()
+        }
+    }
+}
+
+/// Why the kernel copies no mount of this path.
+fn refused_clone(scene: Scene<'_>, path: &Path, recursive: bool, fault: Fault) -> Option<Finding> {
+    let text = path.to_string_lossy();
+    let mounts = table(scene.view);
+    let inner = list(below(&mounts, &text).take(3).map(|mount| name(&mount.point)), "and");
+    match fault.errno {
+        Errno::EINVAL if !recursive && inner != "none" => Some(Finding::new(
+            format!(
+                "{} has mounts below it ({inner}), and a user namespace may not show what they cover",
+                name(text.as_bytes())
+            ),
+            "write `recursive: true`, so that they come along",
+        )),
+        Errno::EINVAL
+            if on(&mounts, &text).is_some_and(|mount| mount.options.contains("unbindable")) =>
+        {
+            let why = format!("{} is on a mount marked unbindable", name(text.as_bytes()));
+            Some(Finding::new(why, "`mount --make-private` it as root"))
+        }
+        Errno::EPERM | Errno::EACCES => {
+            let flags = scene.view.flags(&text);
+            let locked: Vec<_> = [
+                (FsFlags::ST_RDONLY, "read-only"),
+                (FsFlags::ST_NOEXEC, "noexec"),
+                (FsFlags::ST_NODEV, "nodev"),
+                (FsFlags::ST_NOSUID, "nosuid"),
+            ]
+            .iter()
+            .filter(|(flag, _)| flags.contains(*flag))
+            .map(|(_, word)| (*word).to_owned())
+            .collect();
+            (!locked.is_empty()).then(|| {
+                Finding::new(
+                    format!(
+                        "the host mounts the file system of {} {}, and a user namespace may not lift that",
+                        name(text.as_bytes()),
+                        list(locked, "and")
+                    ),
+                    "ask for what the host's mount allows (`read_only`, `exec`, `suid`, `dev`)",
+                )
+            })
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn overlay(
+    scene: Scene<'_>,
+    lower: &Path,
+    upper: &Layer,
+    fault: Fault,
+) -> Option<Finding> {
+    if let Some(finding) = source(scene, lower, true, fault) {
+        return Some(finding);
+    }
+    if let Layer::Dir(dir) = upper
+        && let Some(finding) = layer(scene, lower, dir, fault)
+    {
+        return Some(finding);
+    }
+    let filesystems = scene.view.read("/proc/filesystems").unwrap_or_default();
+    if fault.errno == Errno::ENODEV && !filesystems.contains("overlay") {
+        return Some(Finding::new(
+            "this kernel has no overlay file system",
+            "load it (`modprobe overlay`), or write `write: none`",
+        ));
+    }
+    let text = lower.to_string_lossy();
+    let mounts = table(scene.view);
+    let inner = list(below(&mounts, &text).take(3).map(|mount| name(&mount.point)), "and");
+    match fault.errno {
+        Errno::EINVAL if inner != "none" => Some(Finding::new(
+            format!(
+                "{} has mounts below it ({inner}), which an overlay can't show in a user namespace",
+                name(text.as_bytes())
+            ),
+            "unmount them, or write `write: none`",
+        )),
+        Errno::EINVAL if scene.view.fs_type(&text).map(|found| found.0) == Some(OVERLAYFS) => {
+            Some(Finding::new(
+                format!(
+                    "{} is on an overlay of overlays, and the kernel stacks no more than two",
+                    name(text.as_bytes())
+                ),
+                "put it on an ordinary file system, or write `write: none`",
+            ))
+        }
+        Errno::EPERM => Some(Finding::new(
+            "this kernel mounts overlays only for root (before Linux 5.11), or a security module forbids it",
+            "run as root, or write `write: none`",
+        )),
+        _ => None,
+    }
+}
+
+const OVERLAYFS: libc::__fsword_t = 0x794c_7630;
+
+/// File systems that can't take an overlay's writes.
+const NO_UPPER: &[(libc::__fsword_t, &str)] = &[
+    (OVERLAYFS, "an overlay"),
+    (0x6969, "NFS"),
+    (0xff53_4d42, "CIFS"),
+    (0xfe53_4d42, "SMB"),
+    (0x0102_1997, "9p"),
+    (0x4d44, "FAT"),
+    (0x2011_bab0, "exFAT"),
+    (0x7366_746e, "NTFS"),
+    (0x6573_5546, "FUSE"),
+    (0x9660, "ISO 9660"),
+    (0x7371_7368, "squashfs"),
+    (0x6165_676c, "pstore"),
+];
+
+/// What is wrong with the directory of a layer that is kept.
+fn layer(scene: Scene<'_>, lower: &Path, dir: &Path, fault: Fault) -> Option<Finding> {
+    let text = dir.to_string_lossy();
+    let shown = name(text.as_bytes());
+    if let Some(obstacle) = scene.view.obstacle(&text) {
+        return Some(Finding::new(obstacle.why, "make that directory first, or correct the path"));
+    }
+    if let Ok(kind) = scene.view.kind(&text)
+        && kind != Kind::Directory
+    {
+        let why = format!("{shown} is {}, not a directory", kind.words());
+        return Some(Finding::new(why, "name a directory for the layer"));
+    }
+    if scene.view.flags(&text).contains(FsFlags::ST_RDONLY) || fault.errno == Errno::EROFS {
+        return Some(read_only(scene.view, &text));
+    }
+    if fault.errno == Errno::ENOSPC {
+        return scarcity::space(scene.view, &text);
+    }
+    if lower.starts_with(dir) || dir.starts_with(lower) {
+        return Some(Finding::new(
+            format!(
+                "{shown} and {} lie one in the other",
+                name(lower.to_string_lossy().as_bytes())
+            ),
+            "keep the layer outside of the root file system",
+        ));
+    }
+    let fs = scene.view.fs_type(&text).map(|found| found.0);
+    let unfit = NO_UPPER.iter().find(|(magic, _)| Some(*magic) == fs);
+    if let Some((_, what)) =
+        unfit.filter(|_| matches!(fault.errno, Errno::EINVAL | Errno::EOPNOTSUPP))
+    {
+        return Some(Finding::new(
+            format!("{shown} is on {what}, which can't hold the layer of an overlay"),
+            "keep it on ext4, xfs, btrfs or tmpfs",
+        ));
+    }
+    match fault.errno {
+        Errno::EBUSY => Some(Finding::new(
+            format!("another sandbox uses the layer {shown} at this moment"),
+            "wait for its end, or keep this one elsewhere",
+        )),
+        Errno::ESTALE => Some(Finding::new(
+            format!("the layer {shown} was made over another root file system"),
+            "keep it elsewhere, or remove it",
+        )),
+        Errno::EACCES | Errno::EPERM => {
+            let stat = scene.view.stat(&text).ok()?;
+            Some(Finding::new(
+                format!(
+                    "uid {} may not write to {shown}, which belongs to uid {} with mode {:04o}",
+                    nix::unistd::geteuid(),
+                    stat.st_uid,
+                    stat.st_mode & 0o7777
+                ),
+                "choose a directory of your own",
+            ))
+        }
+        _ => None,
+    }
+}
+
+// ---- targets
+
+pub(super) fn read_only(view: &View, path: &str) -> Finding {
+    let mounts = table(view);
+    let point = on(&mounts, path).map_or_else(String::new, |mount| {
+        format!(" ({} is mounted read-only)", name(&mount.point))
+    });
+    Finding::new(
+        format!("{} is on a read-only file system{point}", name(path)),
+        "choose a place that can be written",
+    )
+}
+
+/// What is wrong with the place that something was to be mounted on.
+pub(super) fn target(
+    scene: Scene<'_>,
+    target: &str,
+    source: Option<Kind>,
+    fault: Fault,
+) -> Option<Finding> {
+    let view = scene.sandbox()?;
+    let shown = name(target);
+    if let Some(Obstacle { why, errno }) = view.obstacle(target) {
+        return Some(Finding::new(
+            format!("inside the sandbox, {why}"),
+            missing_target(scene, errno),
+        ));
+    }
+    let kind = view.kind(target).ok()?;
+    let directory = |kind| kind == Kind::Directory;
+    match source {
+        Some(source) if directory(source) != directory(kind) => Some(Finding::new(
+            format!(
+                "{shown} is {} in the root file system, and what is to be mounted there is {}",
+                kind.words(),
+                source.words()
+            ),
+            "mount a directory on a directory, and a file on a file",
+        )),
+        _ if fault.errno == Errno::ELOOP => Some(Finding::new(
+            format!(
+                "the root file system has a symbolic link in {shown}, and nothing is mounted through that"
+            ),
+            "name the path that it leads to, or make a real directory of it",
+        )),
+        _ => None,
+    }
+}
+
+fn missing_target(scene: Scene<'_>, errno: Errno) -> &'static str {
+    match errno {
+        Errno::ENOENT if !makes_targets(scene) => {
+            "make it in the root file system: with `write: direct` or `none` sixdocker makes nothing there (with `discard` it would, in the layer)"
+        }
+        Errno::ENOENT => "make it in the root file system, or correct the path",
+        Errno::ELOOP => "nothing is mounted through a link that leads in a circle: remove it",
+        _ => "correct the path or the root file system",
+    }
+}
+
+/// The root is one in which missing targets are made.
+fn makes_targets(scene: Scene<'_>) -> bool {
+    use crate::plan::{Init, Root};
+    !scene.plan.init.iter().any(|step| matches!(step.action, Init::Root(Root::Bind { .. })))
+}
+
+/// Why a directory, link or file could not be made inside.
+pub(super) fn make(scene: Scene<'_>, path: &str, fault: Fault) -> Option<Finding> {
+    let view = scene.sandbox()?;
+    let dir = match path.rsplit_once('/') {
+        Some(("", _)) | None => "/",
+        Some((dir, _)) => dir,
+    };
+    let shown = name(path);
+    match fault.errno {
+        Errno::ENOSPC | Errno::EDQUOT => scarcity::space(view, dir)
+            .or_else(|| Some(Finding::only(format!("there is no room for {shown}")))),
+        Errno::EOVERFLOW => Some(Finding::new(
+            format!(
+                "{} belongs to an id that is not mapped in the sandbox, so the overlay can't copy it up to write there",
+                name(dir)
+            ),
+            "`chown` it to the caller, map more ids (`/etc/subuid`), or write `write: none`",
+        )),
+        Errno::EROFS => Some(read_only(view, path)),
+        Errno::EEXIST => {
+            let kind = view.kind(path).map_or("there already", Kind::words);
+            Some(Finding::new(
+                format!("{shown} is {kind} in the root file system"),
+                "choose another path",
+            ))
+        }
+        Errno::EACCES | Errno::EPERM => {
+            let stat = view.stat(dir).ok()?;
+            Some(Finding::new(
+                format!(
+                    "{} can't be written here: it belongs to uid {}, gid {}, with mode {:04o}",
+                    name(dir),
+                    stat.st_uid,
+                    stat.st_gid,
+                    stat.st_mode & 0o7777
+                ),
+                "choose another path, or open that directory to the caller",
+            ))
+        }
+        _ => target(scene, dir, Some(Kind::Directory), fault)
+            .or_else(|| target(scene, path, None, fault)),
+    }
+}
+
+pub(super) fn bind(scene: Scene<'_>, bind: &Bind, fault: Fault) -> Option<Finding> {
+    if let Some(finding) = source(scene, &bind.source, false, fault) {
+        return Some(finding);
+    }
+    let kind = scene.view.kind(&bind.source.to_string_lossy()).ok();
+    target(scene, &bind.target, kind, fault)
+        .or_else(|| refused_clone(scene, &bind.source, bind.recursive, fault))
+        .or_else(|| make(scene, &bind.target, fault).filter(|_| bind.make_target))
+}
+
+// ---- kernel file systems
+
+pub(super) fn kernel(scene: Scene<'_>, mount: &KernelMount, fault: Fault) -> Option<Finding> {
+    target(scene, &mount.target, Some(Kind::Directory), fault)
+        .or_else(|| match fault.errno {
+            Errno::ENODEV => no_such_type(scene, mount.fstype),
+            Errno::EPERM | Errno::EACCES => forbidden(scene, mount.fstype),
+            Errno::EBUSY => Some(Finding::only(format!("{} is in use", name(&mount.target)))),
+            Errno::EINVAL if !mount.options.is_empty() => options(mount),
+            Errno::ENOSPC => scarcity::space(scene.view, "/"),
+            _ => None,
+        })
+        .or_else(|| make(scene, &mount.target, fault).filter(|_| mount.make_target))
+}
+
+fn options(mount: &KernelMount) -> Option<Finding> {
+    let words = mount.options.iter().map(|(key, value)| match value {
+        Some(value) => name(format!("{key}={value}")),
+        None => name(key),
+    });
+    Some(Finding::new(
+        format!("{} does not take one of its options: {}", mount.fstype, list(words, "and")),
+        "correct `options`, `size` or `mode`",
+    ))
+}
+
+fn no_such_type(scene: Scene<'_>, fstype: &str) -> Option<Finding> {
+    let known = scene.view.read("/proc/filesystems")?;
+    let has = known.lines().any(|line| line.split_whitespace().last() == Some(fstype));
+    (!has).then(|| {
+        Finding::new(
+            format!("this kernel has no file system {}", name(fstype)),
+            format!("load it (`modprobe {fstype}`), or leave that mount out"),
+        )
+    })
+}
+
+fn forbidden(scene: Scene<'_>, fstype: &str) -> Option<Finding> {
+    match fstype {
+        "proc" => masked(scene, "/proc").map(|mask| {
+            Finding::new(
+                format!("{mask} covers a part of the /proc around this sandbox, as in a container, and the kernel then mounts no new one that would show it"),
+                "write `proc: outer` (the /proc of outside), `proc: none`, or `allow_degraded: [fresh_proc]`",
+            )
+        }),
+        "sysfs" if !scene.makes(Namespace::Network) => Some(Finding::new(
+            "sysfs can only be mounted by who made the network namespace, and this sandbox has the host's",
+            "use `network: none`, or bind /sys read-only",
+        )),
+        "sysfs" => masked(scene, "/sys").map(|mask| {
+            let why = format!("{mask} covers a part of the /sys around this sandbox");
+            Finding::new(why, "leave that mount out")
+        }),
+        _ => identity::forbidden(scene),
+    }
+}
+
+/// The first mount that hides a part of /proc or /sys, by its name.
+fn masked(scene: Scene<'_>, place: &str) -> Option<String> {
+    let mounts = table(scene.view);
+    let usual = [
+        "binfmt_misc",
+        "autofs",
+        "cgroup",
+        "cgroup2",
+        "securityfs",
+        "debugfs",
+        "tracefs",
+        "fusectl",
+        "configfs",
+        "bpf",
+        "pstore",
+        "efivarfs",
+        "mqueue",
+        "hugetlbfs",
+        "selinuxfs",
+    ];
+    below(&mounts, place)
+        .find(|mount| !usual.contains(&mount.fstype.as_str()))
+        .map(|mount| format!("the mount {} ({})", name(&mount.point), name(&mount.fstype)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mountinfo_is_read_with_its_escapes() {
+        let text = "22 1 0:20 / /proc\\040x rw,nosuid shared:1 master:2 - proc proc rw\nbad\n1 1 8:1 / / rw - ext4 /dev/sda rw";
+        let mounts = parse(text);
+        assert_eq!(mounts.len(), 2);
+        assert_eq!((mounts[0].point.as_str(), mounts[0].fstype.as_str()), ("/proc x", "proc"));
+        assert_eq!(on(&mounts, "/proc x/1").unwrap().fstype, "proc");
+        assert_eq!(on(&mounts, "/procx").unwrap().fstype, "ext4");
+        assert_eq!(below(&mounts, "/").count(), 1);
+    }
+
+    #[test]
+    fn a_lone_backslash_stays() {
+        assert_eq!(unescape(r"a\b\04"), r"a\b\04");
+    }
+}
