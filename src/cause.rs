@@ -12,6 +12,7 @@ mod finding;
 mod identity;
 mod look;
 mod mount;
+mod overlay;
 mod process;
 mod program;
 mod scarcity;
@@ -23,7 +24,7 @@ use nix::errno::Errno;
 use crate::diagnostic::{Place, Problem};
 use crate::host::Host;
 use crate::plan::{
-    Attend, Bind, CloneInit, Command, Exec, Init, Namespace, Origin, Plan, Prepare, Root, Spawn,
+    Attend, Bind, CloneInit, Command, Exec, Init, Namespace, Origin, Plan, Prepare, Root,
 };
 use crate::report::Failure;
 use crate::source::Pointer;
@@ -33,20 +34,9 @@ use finding::Finding;
 use look::View;
 
 /// Looks for the reason of a fault where it happened: called in init, or in the process that
-/// was to become the command.
+/// was to become the command. `root` is the new root file system until it is pivoted to.
 #[must_use]
-pub fn inside(plan: &Plan, n: u16, fault: Fault) -> Option<String> {
-    inside_root(plan, n, fault, None)
-}
-
-/// The same, while `root`, the new root file system, is not pivoted to yet.
-#[must_use]
-pub fn inside_root(
-    plan: &Plan,
-    n: u16,
-    fault: Fault,
-    root: Option<BorrowedFd<'_>>,
-) -> Option<String> {
+pub fn inside(plan: &Plan, n: u16, fault: Fault, root: Option<BorrowedFd<'_>>) -> Option<String> {
     let view = View::here()?;
     let root = root.and_then(View::at);
     let scene =
@@ -123,17 +113,6 @@ pub fn is_missing(failure: &Failure) -> bool {
     matches!(failure.fault.errno, Errno::ENOENT | Errno::ENOTDIR) && !there
 }
 
-/// Until the plan tells its steps itself.
-trait Told {
-    fn step(&self, n: u16) -> Option<(String, &Origin)>;
-}
-
-impl Told for Plan {
-    fn step(&self, n: u16) -> Option<(String, &Origin)> {
-        action(self, n).map(|(_, origin)| (format!("do step {n}"), origin))
-    }
-}
-
 /// What a step does, of whatever scene.
 #[derive(Clone, Copy)]
 enum Action<'p> {
@@ -141,7 +120,7 @@ enum Action<'p> {
     Clone(&'p CloneInit),
     Attend(&'p Attend),
     Init(&'p Init),
-    Spawn(&'p Spawn),
+    Spawn,
     Command(&'p Command),
     Exec(&'p Exec),
 }
@@ -151,7 +130,7 @@ fn action(plan: &Plan, n: u16) -> Option<(Action<'_>, &Origin)> {
     let clone = [(plan.clone.n, Action::Clone(&plan.clone.action), &plan.clone.origin)];
     let attend = plan.attend.iter().map(|s| (s.n, Action::Attend(&s.action), &s.origin));
     let init = plan.init.iter().map(|s| (s.n, Action::Init(&s.action), &s.origin));
-    let spawn = plan.spawn.iter().map(|s| (s.n, Action::Spawn(&s.action), &s.origin));
+    let spawn = plan.spawn.iter().map(|s| (s.n, Action::Spawn, &s.origin));
     let command = plan.command.iter().map(|s| (s.n, Action::Command(&s.action), &s.origin));
     let exec = [(plan.exec.n, Action::Exec(&plan.exec.action), &plan.exec.origin)];
     prepare
@@ -189,7 +168,7 @@ impl Scene<'_> {
                 identity::map(self, *kind, map, helper.as_deref(), fault)
             }
             Action::Init(init) => self.init(init, fault),
-            Action::Spawn(_) => scarcity::processes(self, fault.errno),
+            Action::Spawn => scarcity::processes(self, fault.errno),
             Action::Command(command) => self.command(command, fault),
             Action::Exec(exec) => exec::why(self, exec, fault),
         })
@@ -236,7 +215,7 @@ impl Scene<'_> {
             Init::PrivateMounts => mount::private(self, fault),
             Init::Scratch { size } | Init::Root(Root::Tmpfs { size }) => mount::tmpfs(size, fault),
             Init::Root(Root::Bind { path, .. }) => mount::root(self, path, fault),
-            Init::Root(Root::Overlay { lower, upper }) => mount::overlay(self, lower, upper, fault),
+            Init::Root(Root::Overlay { lower, upper }) => overlay::why(self, lower, upper, fault),
             Init::Mkdir { target, .. }
             | Init::Symlink { target, .. }
             | Init::WriteFile { target, .. }

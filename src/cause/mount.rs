@@ -3,14 +3,13 @@
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::libc;
 use nix::sys::statvfs::FsFlags;
 
 use super::Scene;
 use super::finding::{Finding, list, name};
 use super::look::{Kind, Obstacle, View};
 use super::{identity, scarcity};
-use crate::plan::{Bind, KernelMount, Layer, Namespace};
+use crate::plan::{Bind, KernelMount, Namespace};
 use crate::sys::Fault;
 
 /// One line of /proc/self/mountinfo.
@@ -59,7 +58,7 @@ fn unescape(text: &str) -> String {
 }
 
 /// The mount that a path is on, by the longest point that leads it.
-fn on(mounts: &[Mount], path: &str) -> Option<Mount> {
+pub(super) fn on(mounts: &[Mount], path: &str) -> Option<Mount> {
     let leads = |mount: &&Mount| {
         path == mount.point
             || mount.point == "/"
@@ -68,7 +67,7 @@ fn on(mounts: &[Mount], path: &str) -> Option<Mount> {
     mounts.iter().filter(leads).max_by_key(|mount| mount.point.len()).cloned()
 }
 
-fn below<'m>(mounts: &'m [Mount], path: &str) -> impl Iterator<Item = &'m Mount> {
+pub(super) fn below<'m>(mounts: &'m [Mount], path: &str) -> impl Iterator<Item = &'m Mount> {
     let prefix = format!("{}/", path.trim_end_matches('/'));
     let inner =
         move |mount: &&Mount| mount.point.len() > prefix.len() && mount.point.starts_with(&prefix);
@@ -118,7 +117,12 @@ pub(super) fn root(scene: Scene<'_>, path: &Path, fault: Fault) -> Option<Findin
 }
 
 /// What is wrong with a thing of the host's that was to be shown.
-fn source(scene: Scene<'_>, path: &Path, directory: bool, fault: Fault) -> Option<Finding> {
+pub(super) fn source(
+    scene: Scene<'_>,
+    path: &Path,
+    directory: bool,
+    fault: Fault,
+) -> Option<Finding> {
     let text = path.to_string_lossy();
     if let Some(Obstacle { why, errno }) = scene.view.obstacle(&text) {
         let help = match errno {
@@ -197,136 +201,6 @@ fn refused_clone(scene: Scene<'_>, path: &Path, recursive: bool, fault: Fault) -
                     "ask for what the host's mount allows (`read_only`, `exec`, `suid`, `dev`)",
                 )
             })
-        }
-        _ => None,
-    }
-}
-
-pub(super) fn overlay(
-    scene: Scene<'_>,
-    lower: &Path,
-    upper: &Layer,
-    fault: Fault,
-) -> Option<Finding> {
-    if let Some(finding) = source(scene, lower, true, fault) {
-        return Some(finding);
-    }
-    if let Layer::Dir(dir) = upper
-        && let Some(finding) = layer(scene, lower, dir, fault)
-    {
-        return Some(finding);
-    }
-    let filesystems = scene.view.read("/proc/filesystems").unwrap_or_default();
-    if fault.errno == Errno::ENODEV && !filesystems.contains("overlay") {
-        return Some(Finding::new(
-            "this kernel has no overlay file system",
-            "load it (`modprobe overlay`), or write `write: none`",
-        ));
-    }
-    let text = lower.to_string_lossy();
-    let mounts = table(scene.view);
-    let inner = list(below(&mounts, &text).take(3).map(|mount| name(&mount.point)), "and");
-    match fault.errno {
-        Errno::EINVAL if inner != "none" => Some(Finding::new(
-            format!(
-                "{} has mounts below it ({inner}), which an overlay can't show in a user namespace",
-                name(text.as_bytes())
-            ),
-            "unmount them, or write `write: none`",
-        )),
-        Errno::EINVAL if scene.view.fs_type(&text).map(|found| found.0) == Some(OVERLAYFS) => {
-            Some(Finding::new(
-                format!(
-                    "{} is on an overlay of overlays, and the kernel stacks no more than two",
-                    name(text.as_bytes())
-                ),
-                "put it on an ordinary file system, or write `write: none`",
-            ))
-        }
-        Errno::EPERM => Some(Finding::new(
-            "this kernel mounts overlays only for root (before Linux 5.11), or a security module forbids it",
-            "run as root, or write `write: none`",
-        )),
-        _ => None,
-    }
-}
-
-const OVERLAYFS: libc::__fsword_t = 0x794c_7630;
-
-/// File systems that can't take an overlay's writes.
-const NO_UPPER: &[(libc::__fsword_t, &str)] = &[
-    (OVERLAYFS, "an overlay"),
-    (0x6969, "NFS"),
-    (0xff53_4d42, "CIFS"),
-    (0xfe53_4d42, "SMB"),
-    (0x0102_1997, "9p"),
-    (0x4d44, "FAT"),
-    (0x2011_bab0, "exFAT"),
-    (0x7366_746e, "NTFS"),
-    (0x6573_5546, "FUSE"),
-    (0x9660, "ISO 9660"),
-    (0x7371_7368, "squashfs"),
-    (0x6165_676c, "pstore"),
-];
-
-/// What is wrong with the directory of a layer that is kept.
-fn layer(scene: Scene<'_>, lower: &Path, dir: &Path, fault: Fault) -> Option<Finding> {
-    let text = dir.to_string_lossy();
-    let shown = name(text.as_bytes());
-    if let Some(obstacle) = scene.view.obstacle(&text) {
-        return Some(Finding::new(obstacle.why, "make that directory first, or correct the path"));
-    }
-    if let Ok(kind) = scene.view.kind(&text)
-        && kind != Kind::Directory
-    {
-        let why = format!("{shown} is {}, not a directory", kind.words());
-        return Some(Finding::new(why, "name a directory for the layer"));
-    }
-    if scene.view.flags(&text).contains(FsFlags::ST_RDONLY) || fault.errno == Errno::EROFS {
-        return Some(read_only(scene.view, &text));
-    }
-    if fault.errno == Errno::ENOSPC {
-        return scarcity::space(scene.view, &text);
-    }
-    if lower.starts_with(dir) || dir.starts_with(lower) {
-        return Some(Finding::new(
-            format!(
-                "{shown} and {} lie one in the other",
-                name(lower.to_string_lossy().as_bytes())
-            ),
-            "keep the layer outside of the root file system",
-        ));
-    }
-    let fs = scene.view.fs_type(&text).map(|found| found.0);
-    let unfit = NO_UPPER.iter().find(|(magic, _)| Some(*magic) == fs);
-    if let Some((_, what)) =
-        unfit.filter(|_| matches!(fault.errno, Errno::EINVAL | Errno::EOPNOTSUPP))
-    {
-        return Some(Finding::new(
-            format!("{shown} is on {what}, which can't hold the layer of an overlay"),
-            "keep it on ext4, xfs, btrfs or tmpfs",
-        ));
-    }
-    match fault.errno {
-        Errno::EBUSY => Some(Finding::new(
-            format!("another sandbox uses the layer {shown} at this moment"),
-            "wait for its end, or keep this one elsewhere",
-        )),
-        Errno::ESTALE => Some(Finding::new(
-            format!("the layer {shown} was made over another root file system"),
-            "keep it elsewhere, or remove it",
-        )),
-        Errno::EACCES | Errno::EPERM => {
-            let stat = scene.view.stat(&text).ok()?;
-            Some(Finding::new(
-                format!(
-                    "uid {} may not write to {shown}, which belongs to uid {} with mode {:04o}",
-                    nix::unistd::geteuid(),
-                    stat.st_uid,
-                    stat.st_mode & 0o7777
-                ),
-                "choose a directory of your own",
-            ))
         }
         _ => None,
     }

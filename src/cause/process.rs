@@ -81,7 +81,12 @@ pub(super) fn scheduler() -> Finding {
 }
 
 pub(super) fn sysctl(scene: Scene<'_>, key: &str, value: &str, fault: Fault) -> Option<Finding> {
-    let path = format!("/proc/sys/{}", key.replace('.', "/"));
+    let swapped = |c| match c {
+        '.' => '/',
+        '/' => '.',
+        c => c,
+    };
+    let path: String = "/proc/sys/".chars().chain(key.chars().map(swapped)).collect();
     let view = scene.view;
     match fault.errno {
         Errno::ENOENT | Errno::ENOTDIR => {
