@@ -218,8 +218,9 @@ fn not_a_duration(text: &str) -> Fault {
         "hour" | "hours" | "hr" | "hrs" => "h",
         "msec" | "millis" | "milliseconds" => "ms",
         _ => {
-            return fault
-                .help("write hours, minutes, seconds, milliseconds in this order, such as `1m30s`");
+            return fault.help(
+                "write hours, minutes, seconds, milliseconds in this order, such as `1m30s`",
+            );
         }
     };
     if number.is_empty() {
