@@ -22,7 +22,7 @@ use clap::{CommandFactory, Parser};
 use crate::render::tame;
 use args::{Cli, Command, UpAlone};
 
-pub use args::{Cli as CommandLine, Run};
+pub use args::Cli as CommandLine;
 
 /// The sandbox could not be set up, or what was asked for is no good.
 pub const REFUSED: u8 = 125;

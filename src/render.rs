@@ -15,7 +15,7 @@ use std::ops::Range;
 use crate::diagnostic::{Place, Problem};
 use crate::source::{Document, Source};
 
-pub use escape::tame;
+pub use escape::{acts, tame};
 pub use human::human;
 pub use machine::{Item, github, json};
 pub use style::Style;

@@ -146,7 +146,7 @@ impl<'p> Scene<'p> {
     fn give_up(&self, n: u16, fault: Fault) -> ! {
         line::send_fault(self.line, n, fault);
         // From here on there is no good way to keep free of allocation.
-        if let Some(text) = crate::cause::inside(self.plan, n, fault) {
+        if let Some(text) = crate::cause::inside(self.plan, n, fault, self.tree.seen()) {
             line::send_evidence(self.line, &text);
         }
         sys::quit(SETUP)

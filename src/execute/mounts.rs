@@ -76,6 +76,11 @@ impl Tree {
         self.root.as_ref().map(AsFd::as_fd).ok_or(Call::Openat2.fault(Errno::EBADF))
     }
 
+    /// The new root, once there is one.
+    pub(super) fn seen(&self) -> Option<BorrowedFd<'_>> {
+        self.root.as_ref().map(AsFd::as_fd)
+    }
+
     fn at_scratch(&self) -> Result<BorrowedFd<'_>> {
         self.scratch.as_ref().map(AsFd::as_fd).ok_or(Call::Open.fault(Errno::EBADF))
     }

@@ -10,15 +10,7 @@ use super::{
 
 /// A path or text of the manifest's, with nothing in it that a terminal would act on.
 pub(super) fn tame(text: impl AsRef<str>) -> String {
-    let odd = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    let mut out = String::new();
-    for c in text.as_ref().chars() {
-        if odd(c) { out.extend(c.escape_default()) } else { out.push(c) }
-    }
-    out
+    crate::render::tame(text.as_ref()).into_owned()
 }
 
 fn path(path: &Path) -> String {

@@ -30,7 +30,8 @@ pub(super) fn push(out: &mut String, c: char) {
 }
 
 /// Control characters, bidirectional marks, invisible characters, line separators, tags.
-fn acts(c: char) -> bool {
+#[must_use]
+pub fn acts(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{200e}'

@@ -54,9 +54,7 @@ fn quoted(string: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
-            c if crate::render::tame(c.encode_utf8(&mut [0; 4])) == c.encode_utf8(&mut [0; 4]) => {
-                out.push(c);
-            }
+            c if !crate::render::acts(c) => out.push(c),
             c => _ = write!(out, "\\U{:08X}", u32::from(c)),
         }
     }
