@@ -24,7 +24,7 @@ use oci::Target;
 use policy::{MISSING, Outcome, Policy, REFUSED, Reach, Verdict};
 
 /// A filter, ready to be installed, and what it is made of.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Filter {
     /// What it is, in a few words: `default`, `strict`, a file's name, and what was added.
     pub name: String,

@@ -111,7 +111,8 @@ fn terminal() {
 fn filtered() {
     const ALLOW: (u16, u8, u8, u32) = (0x06, 0, 0, 0x7fff_0000);
     let (_root, mut draft) = shell("filtered", "busybox grep Seccomp: /proc/self/status");
-    let filter = Filter { name: "all".into(), allowed: 1, program: vec![ALLOW] };
+    let filter =
+        Filter { name: "all".into(), allowed: 1, program: vec![ALLOW], ..Default::default() };
     draft.walls.push(Command::Seccomp { filter });
     draft.verify.seccomp = true;
     assert_eq!(run(&draft.plan()).good(), "Seccomp:\t2\n");

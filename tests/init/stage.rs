@@ -78,7 +78,6 @@ impl Stage {
         let image = Image::new(&exec.candidates, &exec.argv, &exec.environment).unwrap();
         let streams = [self.stdin, Some(write), None];
         let (counted, outside) = ([None, None], Namespaces::own());
-        let ready = Ready { image, streams, counted, window: None, outside };
         let ready = Ready { image, streams, counted, outside, window: None };
         let flags = plan.clone.action.namespaces.iter().fold(0, |all, kind| all | flag(*kind));
         match sys::clone(flags, None).unwrap() {
