@@ -68,10 +68,11 @@ fn prepare(place: &Temp) {
         std::os::unix::fs::symlink(project().join(directory), place.join(directory)).unwrap();
     }
     for (_, text) in blocks("yaml") {
-        if let Some(name) = text.lines().next().and_then(|line| line.strip_prefix("# ")) {
-            if name.ends_with(".yaml") && !name.contains('/') {
-                place.write(name, &text);
-            }
+        if let Some(name) = text.lines().next().and_then(|line| line.strip_prefix("# "))
+            && name.ends_with(".yaml")
+            && !name.contains('/')
+        {
+            place.write(name, &text);
         }
     }
 }

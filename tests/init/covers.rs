@@ -6,7 +6,7 @@ use super::Case;
 use super::plans::{Draft, overlay};
 use super::stage::{Directory, run};
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("a_masked_file_is_empty", masked_file),
     ("a_masked_directory_is_empty_and_closed", masked_directory),
     ("a_read_only_path_is_read_only", read_only_path),

@@ -11,7 +11,7 @@ use super::Case;
 use super::plans::{Draft, bind, number, overlay, proc};
 use super::stage::{Directory, landlock, run, run_to_fault};
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("a_linked_place_of_the_kernel_is_refused", linked),
     ("a_fifo_for_a_directory_is_refused", fifo),
     ("links_stay_inside", links_inside),
@@ -169,7 +169,9 @@ fn elf(loader: &[u8]) -> Vec<u8> {
     for (kind, words) in [names, loads] {
         put(&kind.to_le_bytes());
         put(&5u32.to_le_bytes());
-        words.iter().for_each(|word: &u64| put(&word.to_le_bytes()));
+        for word in &words {
+            put(&word.to_le_bytes());
+        }
     }
     put(loader);
     file

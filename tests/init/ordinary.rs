@@ -10,7 +10,7 @@ use super::Case;
 use super::plans::{Draft, bind, overlay};
 use super::stage::{Directory, run};
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("nothing_allocates_and_the_command_runs", runs),
     ("the_command_is_pid_1_in_a_place_of_its_own", own_place),
     ("no_descriptor_leaks", descriptors),

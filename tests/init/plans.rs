@@ -8,7 +8,7 @@ use sixdocker::plan::{
 };
 use sixdocker::source::Pointer;
 
-pub const CLOSED: MountFlags =
+pub(crate) const CLOSED: MountFlags =
     MountFlags { read_only: false, nosuid: true, nodev: true, noexec: true };
 
 const NAMESPACES: [Namespace; 7] = [
@@ -22,7 +22,7 @@ const NAMESPACES: [Namespace; 7] = [
 ];
 
 /// A plan in the making.
-pub struct Draft {
+pub(crate) struct Draft {
     pub root: Root,
     pub namespaces: Vec<Namespace>,
     /// What comes after the root was taken, before the pivot.
@@ -36,15 +36,15 @@ pub struct Draft {
     pub argv: Vec<String>,
 }
 
-pub fn overlay(lower: &Path) -> Root {
+pub(crate) fn overlay(lower: &Path) -> Root {
     Root::Overlay { lower: lower.into(), upper: Layer::Scratch }
 }
 
-pub fn proc() -> Init {
+pub(crate) fn proc() -> Init {
     mount("proc", "/proc", CLOSED, &[])
 }
 
-pub fn mount(
+pub(crate) fn mount(
     fstype: &'static str,
     target: &str,
     flags: MountFlags,
@@ -54,7 +54,7 @@ pub fn mount(
     Init::Mount(KernelMount { fstype, target: target.into(), flags, options, make_target: true })
 }
 
-pub fn bind(source: &Path, target: &str) -> Bind {
+pub(crate) fn bind(source: &Path, target: &str) -> Bind {
     Bind {
         source: source.into(),
         target: target.into(),
@@ -66,7 +66,7 @@ pub fn bind(source: &Path, target: &str) -> Bind {
 }
 
 /// /dev as the planner makes it.
-pub fn dev() -> Vec<Init> {
+pub(crate) fn dev() -> Vec<Init> {
     let closed = |fstype, target, options| mount(fstype, target, CLOSED, options);
     let mut steps = vec![
         closed("tmpfs", "/dev", &[("mode", "755"), ("size", "64m")]),
@@ -88,13 +88,13 @@ pub fn dev() -> Vec<Init> {
 
 impl Draft {
     /// Runs busybox's shell with a text.
-    pub fn shell(root: Root, text: &str) -> Self {
+    pub(crate) fn shell(root: Root, text: &str) -> Self {
         let mut mounts = vec![proc()];
         mounts.extend(dev());
         Self::exec(root, mounts, &["/bin/sh", "-c", text])
     }
 
-    pub fn exec(root: Root, mounts: Vec<Init>, argv: &[&str]) -> Self {
+    pub(crate) fn exec(root: Root, mounts: Vec<Init>, argv: &[&str]) -> Self {
         let verify = Verify {
             uid: 0,
             gid: 0,
@@ -116,7 +116,7 @@ impl Draft {
         }
     }
 
-    pub fn plan(self) -> Plan {
+    pub(crate) fn plan(self) -> Plan {
         let capabilities = self.verify.capabilities.clone();
         let mut n = 0;
         let init = before(self.root)
@@ -180,6 +180,6 @@ fn step<A>(n: &mut u16, action: A) -> Step<A> {
 }
 
 /// The number of the first step of init's that is wanted.
-pub fn number(plan: &Plan, wanted: impl Fn(&Init) -> bool) -> u16 {
+pub(crate) fn number(plan: &Plan, wanted: impl Fn(&Init) -> bool) -> u16 {
     plan.init.iter().find(|step| wanted(&step.action)).unwrap().n
 }

@@ -13,7 +13,7 @@ use super::Case;
 use super::plans::{Draft, overlay};
 use super::stage::{Directory, Stage, run, run_to_fault};
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("who_is_not_let_go_does_nothing", not_let_go),
     ("other_capabilities_are_refused", capabilities),
     ("listed_capabilities_are_had", listed),

@@ -14,7 +14,7 @@ use sixdocker::sys::{self, Fault, Image, Twin};
 
 /// What came of a plan.
 #[derive(Debug)]
-pub struct Run {
+pub(crate) struct Run {
     pub messages: Vec<Message>,
     pub status: WaitStatus,
     pub output: String,
@@ -22,7 +22,7 @@ pub struct Run {
 
 impl Run {
     /// The code that init, or the command in its place, ended with.
-    pub fn code(&self) -> i32 {
+    pub(crate) fn code(&self) -> i32 {
         match self.status {
             WaitStatus::Exited(_, code) => code,
             other => panic!("{other:?}: {self:?}"),
@@ -30,7 +30,7 @@ impl Run {
     }
 
     /// The fault that it told, and the step.
-    pub fn fault(&self) -> (u16, Fault) {
+    pub(crate) fn fault(&self) -> (u16, Fault) {
         let fault = self.messages.iter().find_map(|message| match message {
             Message::Fault { n, fault } => Some((*n, *fault)),
             _ => None,
@@ -38,7 +38,7 @@ impl Run {
         fault.unwrap_or_else(|| panic!("no fault: {self:?}"))
     }
 
-    pub fn good(self) -> String {
+    pub(crate) fn good(self) -> String {
         assert_eq!(self.code(), 0, "{self:?}");
         assert!(!self.messages.iter().any(|m| matches!(m, Message::Fault { .. })), "{self:?}");
         self.output
@@ -46,7 +46,7 @@ impl Run {
 }
 
 /// How a run is staged.
-pub struct Stage {
+pub(crate) struct Stage {
     pub stdin: Option<OwnedFd>,
     /// Allocating is the end of init.
     pub strict: bool,
@@ -60,17 +60,17 @@ impl Default for Stage {
     }
 }
 
-pub fn run(plan: &Plan) -> Run {
+pub(crate) fn run(plan: &Plan) -> Run {
     Stage::default().run(plan)
 }
 
 /// Runs a plan that is meant to fail; after a fault init may allocate.
-pub fn run_to_fault(plan: &Plan) -> Run {
+pub(crate) fn run_to_fault(plan: &Plan) -> Run {
     Stage { strict: false, ..Stage::default() }.run(plan)
 }
 
 impl Stage {
-    pub fn run(self, plan: &Plan) -> Run {
+    pub(crate) fn run(self, plan: &Plan) -> Run {
         let (ours, theirs) = sys::line().unwrap();
         let (wait, go) = pipe();
         let (output, write) = pipe();
@@ -128,10 +128,10 @@ fn flag(kind: Namespace) -> u64 {
 }
 
 /// A directory that is gone at the end of the test.
-pub struct Directory(pub PathBuf);
+pub(crate) struct Directory(pub PathBuf);
 
 impl Directory {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path =
             std::env::temp_dir().join(format!("sixdocker-init-{name}-{}", std::process::id()));
         _ = std::fs::remove_dir_all(&path);
@@ -140,7 +140,7 @@ impl Directory {
     }
 
     /// A root file system of busybox and empty directories.
-    pub fn busybox(name: &str) -> Self {
+    pub(crate) fn busybox(name: &str) -> Self {
         let root = Self::new(name);
         for dir in ["bin", "dev", "etc", "proc", "sys", "tmp"] {
             std::fs::create_dir(root.path(dir)).unwrap();
@@ -153,12 +153,12 @@ impl Directory {
         root
     }
 
-    pub fn path(&self, below: &str) -> PathBuf {
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
         self.0.join(below)
     }
 
     /// Every name below it, with what it is.
-    pub fn listing(&self) -> String {
+    pub(crate) fn listing(&self) -> String {
         let output = std::process::Command::new("find")
             .arg(&self.0)
             .args(["-printf", "%P %y %m %s %l %T@\n"])
@@ -175,6 +175,6 @@ impl Drop for Directory {
 }
 
 /// The version of the kernel's Landlock, if it has it.
-pub fn landlock() -> Option<u8> {
+pub(crate) fn landlock() -> Option<u8> {
     Some(sys::landlock_version()).filter(|version| *version > 0)
 }

@@ -52,7 +52,7 @@ pub fn run(
         4 => architecture,
         16.. => {
             let argument = arguments[(at as usize - 16) / 8];
-            if at % 8 == 0 { argument as u32 } else { (argument >> 32) as u32 }
+            if at.is_multiple_of(8) { argument as u32 } else { (argument >> 32) as u32 }
         }
         _ => panic!("no filter of ours looks at {at}"),
     };

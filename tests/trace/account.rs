@@ -226,7 +226,7 @@ fn write(call: &Call, steps: &[Step]) -> Account {
         return mild(numbers(steps, |step| {
             step.is(&["write_file", "file"])
                 && !value.is_empty()
-                && step.text("content").starts_with(value.trim_end_matches("\\"))
+                && step.text("content").starts_with(value.trim_end_matches('\\'))
         }));
     }
     match last {
