@@ -167,6 +167,9 @@ impl Scene<'_> {
             Action::Attend(Attend::MapIds { kind, map, helper }) => {
                 identity::map(self, *kind, map, helper.as_deref(), fault)
             }
+            Action::Attend(Attend::RaiseLimit { resource, hard }) => {
+                process::rlimit(self, resource, *hard, *hard, fault)
+            }
             Action::Init(init) => self.init(init, fault),
             Action::Spawn => scarcity::processes(self, fault.errno),
             Action::Command(command) => self.command(command, fault),

@@ -22,6 +22,8 @@ pub struct Host {
     /// The caller may map ids and give up groups as it likes: it has CAP_SETUID, CAP_SETGID
     /// and CAP_SYS_ADMIN.
     pub privileged: bool,
+    /// The caller has CAP_SYS_RESOURCE: it may raise hard limits and lower oom_score_adj.
+    pub unlimited: bool,
     /// A word that no other run alive has: the runner's pid.
     pub run: String,
     /// None where the run needs no control group and nobody looked.

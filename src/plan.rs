@@ -123,6 +123,9 @@ pub struct CloneInit {
 pub enum Attend {
     /// Writes an id map by `newuidmap` or `newgidmap`, or directly where we may.
     MapIds { kind: IdKind, map: Vec<IdRange>, helper: Option<PathBuf> },
+    /// Raises a hard limit above the caller's own, which nobody can from within a user namespace
+    /// (prlimit(2), CAP_SYS_RESOURCE); none is unlimited.
+    RaiseLimit { resource: &'static str, hard: Option<u64> },
 }
 
 /// User or group ids.

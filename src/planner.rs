@@ -70,11 +70,12 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
         vec![step(Init::PrivateMounts, &default("mounts"))],
         file_systems(draft, &isolation, &identity, &streams),
         vec![step(Init::PivotRoot, &root::origin(draft))],
-        rlimits::steps(draft, &groups),
         rlimits::nice(draft),
         vec![rlimits::umask(draft)],
         identity.set.clone(),
         vec![command::working_dir(draft)],
+        // A limit of descriptors may leave none to work with.
+        rlimits::steps(draft, &groups),
         security.init.clone(),
     ]
     .concat();
@@ -93,9 +94,9 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
         name: draft.name.clone(),
         prepare: [network, groups.prepare, streams.open.clone()].concat(),
         clone: step(CloneInit { namespaces, into_cgroup: groups.into }, &default("namespaces")),
-        attend: identity.attend.clone(),
+        attend: [identity.attend.clone(), rlimits::raise(draft)].concat(),
         init,
-        command: command::steps(&spawn, &streams, security.command, verify),
+        command: command::steps(spawn.as_ref(), &streams, security.command, verify),
         spawn,
         exec: command::exec(draft, &identity, &streams),
         supervise: Supervise {

@@ -25,7 +25,8 @@ pub fn host(manifest: Option<&Manifest>) -> Host {
     let wants = |asks: fn(&Manifest) -> bool| manifest.is_none_or(asks);
     let uid = nix::unistd::geteuid().as_raw();
     let gid = nix::unistd::getegid().as_raw();
-    let privileged = privileged();
+    // It may map ids and give up groups as it likes.
+    let privileged = has(&[Capability::Setuid, Capability::Setgid, Capability::SysAdmin]);
     let userns = wants(|manifest| manifest.userns == Userns::Auto);
     Host {
         kernel: kernel::release(),
@@ -33,6 +34,7 @@ pub fn host(manifest: Option<&Manifest>) -> Host {
         gid,
         groups: ids::groups(gid),
         privileged,
+        unlimited: has(&[Capability::SysResource]),
         run: std::process::id().to_string(),
         cgroups: cgroups::look(manifest),
         proc_mask: if wants(proc::needed) { proc::mask() } else { None },
@@ -58,9 +60,8 @@ pub fn host(manifest: Option<&Manifest>) -> Host {
     }
 }
 
-/// Whether the caller may map ids and give up groups as it likes.
-fn privileged() -> bool {
-    let needed = [Capability::Setuid, Capability::Setgid, Capability::SysAdmin];
+/// Whether the caller has these capabilities.
+fn has(needed: &[Capability]) -> bool {
     let needed = needed.iter().fold(0, |all, capability| all | capability.bit());
     sys::effective_capabilities().is_ok_and(|own| own & needed == needed)
 }

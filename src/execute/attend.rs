@@ -16,6 +16,11 @@ pub(super) fn perform(action: &Attend, pid: i32) -> Result<(), (Fault, Option<St
             write_map(*kind, map, pid).map_err(|fault| (fault, None))
         }
         Attend::MapIds { kind, map, helper: Some(helper) } => ask_helper(*kind, map, helper, pid),
+        Attend::RaiseLimit { resource, hard } => {
+            let number = sys::resource(resource).ok_or(Call::Setrlimit.fault(Errno::EINVAL));
+            let raised = number.and_then(|number| sys::set_rlimit(pid, number, *hard, *hard));
+            raised.map_err(|fault| (fault, None))
+        }
     }
 }
 

@@ -54,7 +54,12 @@ impl Display for CloneInit {
 
 impl Display for Attend {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self::MapIds { kind, map, helper } = self;
+        let (kind, map, helper) = match self {
+            Self::MapIds { kind, map, helper } => (kind, map, helper),
+            Self::RaiseLimit { resource, hard } => {
+                return write!(f, "raise the hard limit of {resource} to {}", limit(*hard));
+            }
+        };
         let what = if *kind == IdKind::Uid { "user" } else { "group" };
         write!(f, "map {what} ids {}", list(map, ", "))?;
         match helper {

@@ -18,7 +18,7 @@ pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 
 /// What the process does that becomes the command, in order.
 pub(super) fn steps(
-    spawn: &Option<Step<Spawn>>,
+    spawn: Option<&Step<Spawn>>,
     streams: &Streams,
     walls: Vec<Step<Command>>,
     verify: Verify,

@@ -2,7 +2,7 @@
 
 use crate::host::ResourceLimit;
 use crate::manifest::{Ulimit, UlimitValue, Userns};
-use crate::plan::{Init, Origin, Step};
+use crate::plan::{Attend, Init, Origin, Step};
 use crate::source::Pointer;
 
 use super::draft::{Draft, asked, at, either, key, step};
@@ -44,15 +44,34 @@ fn hard_limit(draft: &Draft<'_>, ulimit: Ulimit) -> Option<u64> {
     draft.host.limits.get(word(ulimit)).and_then(|limit: &ResourceLimit| limit.hard)
 }
 
-/// Nobody in a user namespace may raise a hard limit.
+/// The hard limit of the caller's, where another is above it.
+fn above(draft: &Draft<'_>, ulimit: Ulimit, hard: Option<u64>) -> Option<u64> {
+    hard_limit(draft, ulimit).filter(|own| hard.is_none_or(|hard| hard > *own))
+}
+
+/// The limits that root raises for init, before init lowers them to what is asked for.
+pub(super) fn raise(draft: &Draft<'_>) -> Vec<Step<Attend>> {
+    let all = draft.manifest.ulimits.iter();
+    let raised = all.filter(|(ulimit, value)| {
+        draft.host.unlimited && above(draft, **ulimit, value.hard).is_some()
+    });
+    raised
+        .map(|(ulimit, value)| {
+            let resource = word(*ulimit);
+            let origin = at(key("ulimits").key(resource));
+            step(Attend::RaiseLimit { resource, hard: value.hard }, &origin)
+        })
+        .collect()
+}
+
+/// Only root may raise a hard limit.
 fn within(draft: &mut Draft<'_>, ulimit: Ulimit, hard: Option<u64>, place: &Pointer) {
-    if draft.manifest.userns == Userns::Host && draft.host.privileged {
+    if draft.host.unlimited {
         return;
     }
-    let Some(own) = hard_limit(draft, ulimit) else { return };
-    if hard.is_none_or(|hard| hard > own) {
+    if let Some(own) = above(draft, ulimit, hard) {
         let text = format!(
-            "`{place}` is above the caller's own hard limit of {own}, which no sandbox can raise"
+            "`{place}` is above the caller's own hard limit of {own}, which only CAP_SYS_RESOURCE can raise"
         );
         let help = format!(
             "write at most {own}, or raise the caller's limit (`ulimit -H`, limits.conf, systemd's Limit{}=)",
@@ -89,7 +108,7 @@ pub(super) fn oom_score(draft: &mut Draft<'_>) -> Vec<Step<Init>> {
     let Some(value) = draft.manifest.oom_score_adj else { return Vec::new() };
     let origin = asked("oom_score_adj");
     let own = draft.host.oom_score_adj;
-    let may = draft.manifest.userns == Userns::Host && draft.host.privileged;
+    let may = draft.manifest.userns == Userns::Host && draft.host.unlimited;
     if value < own && !may {
         let text = format!(
             "an `oom_score_adj` below the caller's own ({own}) can't be had in a user namespace"

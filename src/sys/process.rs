@@ -146,15 +146,15 @@ pub fn plain_personality() -> Result<()> {
     Call::Personality.check(unsafe { libc::personality(0) }.into()).map(drop)
 }
 
-/// setrlimit(2) by the kernel's number of the resource.
-pub fn set_rlimit(resource: u32, soft: Option<u64>, hard: Option<u64>) -> Result<()> {
+/// prlimit(2) by the kernel's number of the resource; `pid` 0 is this process.
+pub fn set_rlimit(pid: i32, resource: u32, soft: Option<u64>, hard: Option<u64>) -> Result<()> {
     let limit = libc::rlimit64 {
         rlim_cur: soft.unwrap_or(libc::RLIM64_INFINITY),
         rlim_max: hard.unwrap_or(libc::RLIM64_INFINITY),
     };
     // SAFETY: `limit` outlives the call; no old value is asked for.
     let returned = unsafe {
-        libc::syscall(libc::SYS_prlimit64, 0, resource, &raw const limit, std::ptr::null::<u8>())
+        libc::syscall(libc::SYS_prlimit64, pid, resource, &raw const limit, std::ptr::null::<u8>())
     };
     Call::Setrlimit.check(returned).map(drop)
 }

@@ -352,7 +352,7 @@ fn limited(call: &Call, steps: &[Step]) -> Account {
         call.list().into_iter().find(|word| word.starts_with("RLIMIT_")).unwrap_or_default();
     let word = resource.trim_start_matches("RLIMIT_").to_ascii_lowercase();
     numbers(steps, |step| {
-        step.is(&["rlimit"])
+        step.is(&["rlimit", "raise_limit"])
             && step.text("resource").trim_start_matches("RLIMIT_").to_ascii_lowercase() == word
     })
 }
