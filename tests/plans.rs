@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use sixdocker::host::Host;
 use sixdocker::inputs::{Found, Inputs};
 use sixdocker::manifest::{Manifest, Variables};
-use sixdocker::plan::{Plan, listing};
+use sixdocker::plan::{Line, Plan, listing};
 use sixdocker::planner;
 use sixdocker::source::{Document, Source};
 
@@ -69,16 +69,21 @@ fn inputs(stem: &str) -> Inputs {
     }
 }
 
-fn read(path: &Path) -> Manifest {
+fn document(path: &Path) -> (Source, Document) {
     let source = Source::new(stem(path), std::fs::read_to_string(path).unwrap());
     let document = Document::read(&source).unwrap();
-    let variables = Variables { set: BTreeMap::new(), environment: BTreeMap::new() };
-    Manifest::read(&document, &variables).unwrap()
+    (source, document)
 }
 
-fn shown(manifest: &Manifest, host: &Host, stem: &str) -> String {
-    match planner::plan(manifest, host, &inputs(stem)) {
-        Ok(plan) => listing(&plan, |_| None, 140),
+fn read(path: &Path) -> Manifest {
+    let variables = Variables { set: BTreeMap::new(), environment: BTreeMap::new() };
+    Manifest::read(&document(path).1, &variables).unwrap()
+}
+
+fn shown(path: &Path, host: &Host) -> String {
+    let (source, document) = document(path);
+    match planner::plan(&read(path), host, &inputs(stem(path))) {
+        Ok(plan) => listing(&plan, |key| Line::of(&source, &document, key), 140),
         Err(problems) => problems
             .iter()
             .map(|problem| {
@@ -110,10 +115,9 @@ fn pinned(path: &Path, text: &str, faults: &mut Vec<String>) {
 fn every_plan_is_as_it_was() {
     let mut faults = Vec::new();
     for manifest in files(&here(), "yaml") {
-        let read = read(&manifest);
         for host_file in files(&here().join("hosts"), "json") {
             let name = format!("{}.{}.txt", stem(&manifest), stem(&host_file));
-            let text = shown(&read, &host(&host_file), stem(&manifest));
+            let text = shown(&manifest, &host(&host_file));
             pinned(&here().join("golden").join(name), &text, &mut faults);
         }
     }
@@ -149,7 +153,8 @@ fn steps_are_numbered_and_found_by_number() {
 #[test]
 fn the_same_data_stands_in_json() {
     for plan in plans() {
-        let json: serde_json::Value = serde_json::from_str(&sixdocker::plan::json(&plan)).unwrap();
+        let json: serde_json::Value =
+            serde_json::from_str(&sixdocker::plan::json(&plan, |_| None)).unwrap();
         let scenes = ["prepare", "clone", "attend", "init", "spawn", "command", "exec"];
         let numbers = scenes.iter().flat_map(|scene| match &json[scene] {
             serde_json::Value::Array(steps) => steps.clone(),

@@ -5,10 +5,9 @@ use std::path::Path;
 use super::args::{Format, Plan as Args};
 use super::asked::Asked;
 use super::output;
-use crate::diagnostic::Place;
 use crate::host::Host;
-use crate::plan::{Line, Plan, listing};
-use crate::render::{Position, Style};
+use crate::plan::{Line, Plan, json, listing};
+use crate::render::Style;
 use crate::source::Pointer;
 
 /// Prints the plan.
@@ -40,21 +39,11 @@ pub(super) fn plan(args: &Args) -> u8 {
 }
 
 fn text(asked: &Asked, plan: &Plan, format: Format) -> String {
+    let line = |key: &Pointer| Line::of(&asked.source, &asked.document, key);
     match format {
-        Format::Json => {
-            serde_json::to_string_pretty(plan).unwrap_or_else(|error| error.to_string())
-        }
-        Format::Human => listing(plan, |key| line(asked, key), Style::of(std::io::stdout()).width),
+        Format::Json => json(plan, line),
+        Format::Human => listing(plan, line, Style::of(std::io::stdout()).width),
     }
-}
-
-/// The line of the manifest that a key stands in.
-fn line(asked: &Asked, key: &Pointer) -> Option<Line> {
-    let span = asked.document.span(&Place::Key(key.clone()));
-    let text = &asked.source.text;
-    let number = Position::of(text, span.start).line;
-    let text = text.lines().nth(number - 1)?.to_owned();
-    Some(Line { number, text })
 }
 
 /// A machine that `doctor` recorded.

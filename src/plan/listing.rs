@@ -5,12 +5,25 @@ use std::fmt::Write;
 use unicode_width::UnicodeWidthStr;
 
 use super::{Origin, Plan, Side};
-use crate::source::Pointer;
+use crate::diagnostic::Place;
+use crate::source::{Document, Pointer, Source};
 
 /// A line of the manifest: its number, and what stands there.
 pub struct Line {
     pub number: usize,
     pub text: String,
+}
+
+impl Line {
+    /// The line that a key stands in, or what holds it.
+    #[must_use]
+    pub fn of(source: &Source, document: &Document, key: &Pointer) -> Option<Self> {
+        let span = document.span(&Place::Key(key.clone()));
+        let before = source.text.get(..span.start)?;
+        let number = before.matches('\n').count() + 1;
+        let text = source.text.lines().nth(number - 1)?.to_owned();
+        Some(Self { number, text })
+    }
 }
 
 /// The listing, `width` columns wide. `line` knows where in the manifest a key is, if it is there.
@@ -42,14 +55,16 @@ pub fn listing(plan: &Plan, line: impl Fn(&Pointer) -> Option<Line>, width: usiz
     out
 }
 
-/// The plan as data: the same steps, each with its words.
-#[must_use]
-pub fn json(plan: &Plan) -> String {
+/// The plan as data: the same steps, each with its words and the line that asked for it.
+pub fn json(plan: &Plan, line: impl Fn(&Pointer) -> Option<Line>) -> String {
     let mut value = serde_json::to_value(plan).unwrap_or_default();
-    let mut words = plan.steps().into_iter().map(|step| step.action.to_string());
-    let mut name = |step: &mut serde_json::Value| {
-        if let (Some(step), Some(text)) = (step.as_object_mut(), words.next()) {
-            step.insert("text".into(), text.into());
+    let mut steps = plan.steps().into_iter();
+    let mut name = |data: &mut serde_json::Value| {
+        let (Some(data), Some(step)) = (data.as_object_mut(), steps.next()) else { return };
+        data.insert("text".into(), step.action.to_string().into());
+        let asked = Some(step.origin).filter(|origin| !origin.default);
+        if let Some(line) = asked.and_then(|origin| line(&origin.key)) {
+            data.insert("line".into(), line.number.into());
         }
     };
     for scene in ["prepare", "clone", "attend", "init", "spawn", "command", "exec"] {
@@ -75,7 +90,10 @@ fn asked(origin: &Origin, line: &impl Fn(&Pointer) -> Option<Line>) -> String {
     let found = if origin.default { None } else { line(&origin.key) };
     match found {
         Some(Line { number, text }) => format!("{number}: {}", super::show::tame(text.trim())),
-        None => format!("default of {}", super::show::tame(origin.key.to_string())),
+        None if origin.default => {
+            format!("default of {}", super::show::tame(origin.key.to_string()))
+        }
+        None => super::show::tame(origin.key.to_string()),
     }
 }
 

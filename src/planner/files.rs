@@ -8,7 +8,7 @@ use crate::plan::{Init, Origin, Step};
 use crate::source::Pointer;
 
 use super::draft::{Draft, asked, at, default, either, key, step};
-use super::identity::Identity;
+use super::identity::{self, Identity};
 use super::isolation::hostname;
 use super::passwd;
 use super::root::{self, Tree, Whose};
@@ -112,7 +112,7 @@ fn generated(draft: &mut Draft<'_>, tree: &mut Tree) -> Vec<Step<Init>> {
     let (hosts, host_origin) = hosts(draft);
     let (resolv, resolv_origin) = resolv(draft);
     let name_origin = either("hostname", draft.manifest.hostname.is_some());
-    let user = either("user", draft.manifest.user.user != crate::manifest::Id::Number(0));
+    let user = identity::origin(draft);
     let files = [
         ("/etc/passwd", passwd::generated(draft), &user),
         ("/etc/group", passwd::generated_group(draft), &user),

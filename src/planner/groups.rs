@@ -397,7 +397,10 @@ fn enable(draft: &Draft<'_>, groups: &mut Groups, limits: &[Limit]) {
     };
     let controllers: Vec<String> = hierarchy.enable.iter().filter(used).cloned().collect();
     if !controllers.is_empty() {
-        let origin = limits.first().map_or_else(|| asked("limits"), |limit| at(limit.key.clone()));
+        let origin = limits.first().map_or_else(
+            || asked("limits"),
+            |limit| Origin { key: limit.key.clone(), default: limit.default },
+        );
         let action = Prepare::EnableControllers { path: parent.clone(), controllers };
         groups.prepare.insert(0, step(action, &origin));
     }

@@ -53,7 +53,7 @@ pub(super) fn choose(draft: &mut Draft<'_>, isolation: &Isolation) -> Identity {
         set: Vec::new(),
         gids: vec![range(gid, draft.host.gid, 1)],
     };
-    let user_origin = either("user", *user != Id::Number(0) && *user != Id::Name("root".into()));
+    let user_origin = origin(draft);
     if !isolation.has(Namespace::User) || draft.host.privileged {
         if isolation.has(Namespace::User) {
             direct(draft, &mut identity, &groups, &user_origin);
@@ -65,6 +65,12 @@ pub(super) fn choose(draft: &mut Draft<'_>, isolation: &Isolation) -> Identity {
         own(draft, &mut identity, &user_origin);
     }
     identity
+}
+
+/// What asked for the user.
+pub(super) fn origin(draft: &Draft<'_>) -> Origin {
+    let user = &draft.manifest.user.user;
+    either("user", *user != Id::Number(0) && *user != Id::Name("root".into()))
 }
 
 fn range(inside: u32, outside: u32, count: u32) -> IdRange {

@@ -6,7 +6,7 @@ use crate::inputs::Found;
 use crate::manifest::{ErrorOutput, Input, Output, Tty};
 use crate::plan::{Origin, Prepare, Step, Stream};
 
-use super::draft::{Draft, asked, either, step};
+use super::draft::{Draft, asked, at, either, key, step};
 
 /// The three streams, and what must be opened for them.
 pub(super) struct Streams {
@@ -66,7 +66,16 @@ pub(super) fn choose(draft: &mut Draft<'_>) -> Streams {
         ErrorOutput::File(path) => file(draft, &mut open, 2, "stderr", path),
         ErrorOutput::Stdout => Stream::Stdout,
     };
-    let origin = open.first().map_or_else(|| origin(draft), |step| step.origin.clone());
+    let given = [
+        ("stdin", manifest.stdin != Input::Inherit),
+        ("stdout", manifest.stdout != Output::Inherit),
+        ("stderr", manifest.stderr != ErrorOutput::Inherit),
+    ];
+    let origin = match given.iter().find(|(_, given)| *given) {
+        Some((word, _)) => asked(word),
+        None if counted && !terminal => at(key("limits").key("output")),
+        None => origin(draft),
+    };
     Streams { terminal, open, stdin, stdout, stderr, origin }
 }
 
