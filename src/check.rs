@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::diagnostic::{Place, Problem};
+use crate::diagnostic::Problem;
 use crate::host::Host;
 use crate::inputs::Inputs;
 use crate::manifest::{Manifest, Variables};
@@ -154,6 +154,7 @@ pub fn replace(file: &Path, old: &str, new: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostic::Place;
 
     fn problem(span: Range<usize>, fix: &str) -> Problem {
         Problem {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::host::{Host, ResourceLimit};
-use crate::plan::CgroupVersion;
+use crate::plan::{CgroupVersion, Group};
 use crate::planner;
 
 /// How a check ended.
@@ -131,10 +131,10 @@ fn proc(host: &Host) -> Check {
 }
 
 fn controllers(host: &Host) -> Vec<Check> {
-    planner::controllers()
+    planner::controllers(host)
         .into_iter()
-        .map(|(name, place)| match place(host) {
-            Ok((parent, version)) => {
+        .map(|(name, place)| match place {
+            Ok(Group { path: parent, version }) => {
                 let version = if version == CgroupVersion::V1 { "v1" } else { "v2" };
                 check(
                     name,

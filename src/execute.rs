@@ -123,7 +123,7 @@ impl Run<'_> {
     fn clone_init(
         &mut self,
         ready: init::Ready,
-        ties: Ties,
+        Ties { ours, theirs }: Ties,
     ) -> Result<(Child, OwnedFd, OwnedFd), Failure> {
         let step = &self.plan.clone;
         let at = Instant::now();
@@ -131,7 +131,6 @@ impl Run<'_> {
         let group = step.action.into_cgroup.as_ref();
         let group = group.map(|path| sys::open(path, OFlag::O_PATH | OFlag::O_DIRECTORY));
         let group = group.transpose().map_err(failure(step.n))?;
-        let Ties { ours, theirs } = ties;
         match sys::clone(flags, group.as_ref().map(AsFd::as_fd)).map_err(failure(step.n))? {
             Twin::Child => {
                 drop(ours);
@@ -190,7 +189,7 @@ fn streams(
     }
     let window = plan.supervise.terminal.then(Window::callers).flatten();
     let streams = [stdin, stdout, stderr];
-    Ok((init::Ready { image, streams, counted, outside, window }, ours))
+    Ok((init::Ready { image, streams, counted, window, outside }, ours))
 }
 
 fn is_counted(plan: &Plan, stream: u8) -> bool {

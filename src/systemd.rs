@@ -33,7 +33,7 @@ fn connect(path: &Path) -> io::Result<UnixStream> {
     bus.set_read_timeout(Some(PATIENCE))?;
     bus.set_write_timeout(Some(PATIENCE))?;
     let uid = nix::unistd::geteuid().to_string();
-    let uid: String = uid.bytes().map(|digit| format!("{digit:02x}")).collect();
+    let uid: String = uid.bytes().fold(String::new(), |hex, digit| hex + &format!("{digit:02x}"));
     bus.write_all(format!("\0AUTH EXTERNAL {uid}\r\n").as_bytes())?;
     let answer = line(&mut bus)?;
     if !answer.starts_with("OK ") {
@@ -325,11 +325,12 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::cast_possible_truncation, reason = "noise")]
     fn any_bytes_are_read_to_an_end() {
         for seed in 0..2_000u32 {
             let noise = |n: u32| (seed.wrapping_mul(2_654_435_761).rotate_left(n) >> 24) as u8;
             let bytes: Vec<u8> =
-                (0..96).map(|n| if n % 5 == 0 { noise(n) } else { n as u8 % 9 }).collect();
+                (0..96).map(|n| if n % 5 == 0 { noise(n) } else { (n % 9) as u8 }).collect();
             _ = Answer::decode(3, &bytes, &bytes);
         }
     }

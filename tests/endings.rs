@@ -1,4 +1,5 @@
 //! Every way in which a run ends: its code, its sentence, its report, and nothing left behind.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 
@@ -126,7 +127,7 @@ fn timeout_kills_when_grace_is_over() {
 fn pid_1_that_can_not_hear_costs_no_grace() {
     let case = Case::new("timeout: 1s\nstop_grace_period: 10m\ncommand: [sleep, '1000']\n");
     let ran = case.run().expect(124);
-    assert!(ran.took < Duration::from_secs(60), "it waited for {:?}", ran.took);
+    assert!(ran.took < Duration::from_mins(1), "it waited for {:?}", ran.took);
 }
 
 #[test]
@@ -245,7 +246,7 @@ fn nothing_outlives_a_runner_that_is_killed() {
 fn gone(litter: &NoLitter) {
     let begun = std::time::Instant::now();
     while litter.found().iter().any(|found| !found.starts_with("cgroup")) {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", litter.found());
+        assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", litter.found());
         std::thread::sleep(Duration::from_millis(20));
     }
 }

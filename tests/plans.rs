@@ -2,6 +2,7 @@
 //!
 //! `UPDATE=1 cargo test --test plans` writes them anew; the difference is then read before it
 //! is committed. A combination that is refused is pinned with all its problems.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! `sixdocker run`: the original's commands, on a real busybox root file system.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! An interactive shell in a sandbox, on a terminal of its own.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 

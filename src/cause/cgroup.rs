@@ -174,7 +174,7 @@ pub(super) fn write(scene: Scene<'_>, path: &Path, value: &str, fault: Fault) ->
     let view = scene.view;
     let (shown, value) = (name(&file), name(value.trim()));
     match fault.errno {
-        Errno::ENOENT => no_such_file(view, &dir, &file),
+        Errno::ENOENT => Some(no_such_file(view, &dir, &file)),
         Errno::EACCES | Errno::EPERM => Some(refused(view, path, &dir, &file)),
         Errno::ENODEV | Errno::ENXIO => Some(Finding::new(
             format!("{value} names no block device of this machine"),
@@ -202,9 +202,9 @@ fn usage(file: &str) -> Option<&'static str> {
     }
 }
 
-fn no_such_file(view: &View, dir: &str, file: &str) -> Option<Finding> {
+fn no_such_file(view: &View, dir: &str, file: &str) -> Finding {
     if let Some(obstacle) = view.obstacle(dir) {
-        return Some(Finding::only(obstacle.why));
+        return Finding::only(obstacle.why);
     }
     let controller = file.split('.').next().unwrap_or(file);
     let have = words(view, &format!("{dir}/cgroup.controllers"));
@@ -216,7 +216,7 @@ fn no_such_file(view: &View, dir: &str, file: &str) -> Option<Finding> {
         None => "leave it out: this kernel or this group has no such file".to_owned(),
     };
     if !have.is_empty() && !have.iter().any(|one| one == controller) && controller != "cgroup" {
-        return Some(Finding::new(
+        return Finding::new(
             format!(
                 "{} has no {}: the controller {} is not enabled for it, only {}",
                 name(dir),
@@ -225,9 +225,9 @@ fn no_such_file(view: &View, dir: &str, file: &str) -> Option<Finding> {
                 quoted(&have)
             ),
             help,
-        ));
+        );
     }
-    Some(Finding::new(format!("{} has no file {}", name(dir), name(file)), help))
+    Finding::new(format!("{} has no file {}", name(dir), name(file)), help)
 }
 
 fn refused(view: &View, path: &Path, dir: &str, file: &str) -> Finding {

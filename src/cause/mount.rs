@@ -334,22 +334,22 @@ pub(super) fn kernel(scene: Scene<'_>, mount: &KernelMount, fault: Fault) -> Opt
             Errno::ENODEV => no_such_type(scene, mount.fstype),
             Errno::EPERM | Errno::EACCES => forbidden(scene, mount.fstype),
             Errno::EBUSY => Some(Finding::only(format!("{} is in use", name(&mount.target)))),
-            Errno::EINVAL if !mount.options.is_empty() => options(mount),
+            Errno::EINVAL if !mount.options.is_empty() => Some(options(mount)),
             Errno::ENOSPC => scarcity::space(scene.view, "/"),
             _ => None,
         })
         .or_else(|| make(scene, &mount.target, fault).filter(|_| mount.make_target))
 }
 
-fn options(mount: &KernelMount) -> Option<Finding> {
+fn options(mount: &KernelMount) -> Finding {
     let words = mount.options.iter().map(|(key, value)| match value {
         Some(value) => name(format!("{key}={value}")),
         None => name(key),
     });
-    Some(Finding::new(
+    Finding::new(
         format!("{} does not take one of its options: {}", mount.fstype, list(words, "and")),
         "correct `options`, `size` or `mode`",
-    ))
+    )
 }
 
 fn no_such_type(scene: Scene<'_>, fstype: &str) -> Option<Finding> {

@@ -96,8 +96,8 @@ proptest! {
     #![proptest_config(Config { rng_seed: RngSeed::Fixed(6), ..Config::default() })]
 
     #[test]
-    fn any_bytes_are_read_without_harm(tail in proptest::collection::vec(any::<u8>(), 0..600), kind in 0..4) {
-        let head: &[u8] = [&b""[..], b"#!", b"\x7fELF\x02\x01", b"\x7fELF\x01\x02"][kind as usize];
+    fn any_bytes_are_read_without_harm(tail in proptest::collection::vec(any::<u8>(), 0..600), kind in 0..4_usize) {
+        let head: &[u8] = [&b""[..], b"#!", b"\x7fELF\x02\x01", b"\x7fELF\x01\x02"][kind];
         _ = Program::read(&[head, &tail].concat()[..]);
     }
 

@@ -196,7 +196,10 @@ impl<'p> Scene<'p> {
             Init::Rlimit { resource, soft, hard } => rlimit(resource, *soft, *hard),
             Init::OomScoreAdj { value } => self.oom_score(*value),
             Init::Nice { value } => sys::set_nice(*value),
-            Init::Umask { mask } => Ok(sys::set_umask(*mask)),
+            Init::Umask { mask } => {
+                sys::set_umask(*mask);
+                Ok(())
+            }
             Init::SetIds { uid, gid, groups } => self.set_ids(*uid, *gid, groups.as_deref()),
             Init::OpenTerminal => self.open_terminal(),
             Init::Capabilities { keep } => {

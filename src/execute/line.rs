@@ -131,7 +131,7 @@ mod tests {
         send_terminal(theirs.as_fd(), ours.as_fd()).unwrap();
         send_times(theirs.as_fd(), &[1, 0, 0, 0, 2, 1, 0, 0]);
         drop(theirs);
-        let mut next = || receive(&ours).unwrap();
+        let next = || receive(&ours).unwrap();
         assert!(matches!(next(), Some(Message::Fault { n: 517, fault: f }) if f == fault));
         assert!(matches!(next(), Some(Message::Evidence(text)) if text == "no loader"));
         assert!(matches!(next(), Some(Message::Ended(Status::Signal(9)))));

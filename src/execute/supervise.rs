@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
-use super::limits::{Limits, Reached};
+use super::limits::Limits;
 use super::line::{self, Message};
 use super::relay::{Relay, Sink, Turn};
 use super::stop::{Reason, Stop};

@@ -8,7 +8,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::fault::{Fault, shown};
 use super::limits::plain_text;
-use super::notation::Notation;
 use super::process::AS_WRITTEN;
 
 /// Variables in the order of the manifest; no value: taken from the caller.

@@ -9,7 +9,7 @@ use crate::diagnostic::{Place, Problem};
 /// serde hands on nothing but a text from a type to its deserializer, so a fault travels as one
 /// ([`fmt::Display`]) and is put together again there ([`Fault::received`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub(crate) struct Fault {
     pub code: &'static str,
     pub text: String,
     pub label: String,
@@ -28,34 +28,38 @@ const SEPARATOR: char = '\u{1}';
 
 impl Fault {
     /// A value that its type can't take: `text` says why in one sentence.
-    pub fn value(text: impl Into<String>, label: impl Into<String>) -> Self {
+    pub(crate) fn value(text: impl Into<String>, label: impl Into<String>) -> Self {
         Self::new("bad_value", text, label)
     }
 
     /// What a later version does.
-    pub fn not_yet(what: impl fmt::Display) -> Self {
+    pub(crate) fn not_yet(what: impl fmt::Display) -> Self {
         Self::new("not_yet", format!("{what} is not built yet"), "not built yet")
             .help("leave it out: what can't be enforced is refused")
     }
 
-    pub fn new(code: &'static str, text: impl Into<String>, label: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        code: &'static str,
+        text: impl Into<String>,
+        label: impl Into<String>,
+    ) -> Self {
         let (text, label) = (text.into(), label.into());
         Self { code, text, label, help: None, fix: None, key: None }
     }
 
     #[must_use]
-    pub fn help(self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
     }
 
     #[must_use]
-    pub fn fix(self, fix: impl Into<String>) -> Self {
+    pub(crate) fn fix(self, fix: impl Into<String>) -> Self {
         Self { fix: Some(fix.into()), ..self }
     }
 
     /// Puts the fault at a key of the mapping that was read.
     #[must_use]
-    pub fn at(self, key: &str) -> Self {
+    pub(crate) fn at(self, key: &str) -> Self {
         Self { key: Some(key.to_owned()), ..self }
     }
 

@@ -144,7 +144,7 @@ fn visit_integer<'de, V: Visitor<'de>>(value: i128, visitor: V) -> Result<V::Val
 }
 
 impl<'n> Reader<'n> {
-    fn as_it_is<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Refusal> {
+    fn by_itself<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Refusal> {
         match &self.0.value {
             Value::Scalar(scalar) if scalar.is_text() => visitor.visit_borrowed_str(&scalar.text),
             Value::Scalar(scalar) => match scalar.kind {
@@ -165,14 +165,14 @@ impl<'n> Reader<'n> {
     fn integer<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Refusal> {
         match self.0.scalar().map(looks_like).and_then(|scalar| scalar.as_integer()) {
             Some(value) => visit_integer(value, visitor),
-            None => self.as_it_is(visitor),
+            None => self.by_itself(visitor),
         }
     }
 
     fn float<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Refusal> {
         match self.0.scalar().map(looks_like).and_then(|scalar| scalar.as_float()) {
             Some(value) => visitor.visit_f64(value),
-            None => self.as_it_is(visitor),
+            None => self.by_itself(visitor),
         }
     }
 }
@@ -191,14 +191,14 @@ impl<'n> Deserializer<'n> for Reader<'n> {
     like! { integer: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
     deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128 }
     like! { float: deserialize_f32 deserialize_f64 }
-    like! { as_it_is: deserialize_any deserialize_char deserialize_str deserialize_string
+    like! { by_itself: deserialize_any deserialize_char deserialize_str deserialize_string
     deserialize_bytes deserialize_byte_buf deserialize_unit deserialize_seq deserialize_map
     deserialize_identifier }
 
     fn deserialize_bool<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Refusal> {
         match self.0.scalar().map(looks_like).and_then(|scalar| scalar.as_bool()) {
             Some(value) => visitor.visit_bool(value),
-            None => self.as_it_is(visitor),
+            None => self.by_itself(visitor),
         }
     }
 
@@ -224,7 +224,7 @@ impl<'n> Deserializer<'n> for Reader<'n> {
         match &self.0.value {
             Value::List(_) => Err(Refusal::invalid_type(Unexpected::Seq, &"a mapping")),
             Value::Map(_) => visitor.visit_map(Entries::of(self.0)),
-            _ => self.as_it_is(visitor),
+            _ => self.by_itself(visitor),
         }
     }
 
@@ -236,7 +236,7 @@ impl<'n> Deserializer<'n> for Reader<'n> {
     ) -> Result<V::Value, Refusal> {
         match self.0.text() {
             Some(text) => visitor.visit_enum(text.into_deserializer()),
-            None => self.as_it_is(Unit(visitor)),
+            None => self.by_itself(Unit(visitor)),
         }
     }
 
@@ -252,12 +252,12 @@ impl<'n> Deserializer<'n> for Reader<'n> {
             {
                 visitor.visit_str(&scalar.text)
             }
-            _ => self.as_it_is(visitor),
+            _ => self.by_itself(visitor),
         }
     }
 
     fn deserialize_tuple<V: Visitor<'n>>(self, _: usize, visitor: V) -> Result<V::Value, Refusal> {
-        self.as_it_is(visitor)
+        self.by_itself(visitor)
     }
 
     fn deserialize_tuple_struct<V: Visitor<'n>>(
@@ -266,7 +266,7 @@ impl<'n> Deserializer<'n> for Reader<'n> {
         _: usize,
         visitor: V,
     ) -> Result<V::Value, Refusal> {
-        self.as_it_is(visitor)
+        self.by_itself(visitor)
     }
 
     fn deserialize_ignored_any<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Refusal> {
@@ -337,7 +337,7 @@ impl<'n> MapAccess<'n> for Entries<'n> {
             return Ok(None);
         };
         self.value = Some((&entry.key, &entry.value));
-        let key = seed.deserialize(serde::de::value::BorrowedStrDeserializer::new(&entry.key));
+        let key = seed.deserialize(de::value::BorrowedStrDeserializer::new(&entry.key));
         key.map(Some).map_err(|refusal: Refusal| Refusal {
             at_key: true,
             ..refusal.below(Part::Key(entry.key.clone()))

@@ -135,14 +135,11 @@ fn place(host: &Host, controller: Controller) -> Result<(&Hierarchy, CgroupVersi
 }
 
 /// Where each controller's groups would be made on a host, or why they can't be.
-pub(crate) fn controllers()
--> Vec<(&'static str, impl Fn(&Host) -> Result<(PathBuf, CgroupVersion), String>)> {
+pub(crate) fn controllers(host: &Host) -> Vec<(&'static str, Result<Group, String>)> {
     use limits::{CPU, CPUSET, HUGETLB, IO, MEMORY, PIDS};
     let parent = |controller| {
-        move |host: &Host| {
-            let (hierarchy, version) = place(host, controller)?;
-            Ok((hierarchy.parent.clone().unwrap_or_default(), version))
-        }
+        let (hierarchy, version) = place(host, controller)?;
+        Ok(Group { path: hierarchy.parent.clone().unwrap_or_default(), version })
     };
     [MEMORY, CPU, CPUSET, PIDS, IO, HUGETLB]
         .map(|controller| (controller.v2, parent(controller)))
@@ -267,6 +264,10 @@ fn raw(draft: &mut Draft<'_>, groups: &mut Groups, name: &str) {
     }
 }
 
+/// Files that the runner itself writes.
+const OURS: [&str; 5] =
+    ["cgroup.procs", "cgroup.threads", "cgroup.kill", "cgroup.freeze", "cgroup.subtree_control"];
+
 fn raw_file(
     draft: &Draft<'_>,
     groups: &mut Groups,
@@ -276,13 +277,6 @@ fn raw_file(
     place: &Pointer,
 ) -> Result<(), (String, &'static str)> {
     let controller = file.split('.').next().unwrap_or_default();
-    const OURS: [&str; 5] = [
-        "cgroup.procs",
-        "cgroup.threads",
-        "cgroup.kill",
-        "cgroup.freeze",
-        "cgroup.subtree_control",
-    ];
     if file.contains('/') || OURS.contains(&file) {
         return Err((format!("{file} is the runner's own to write"), "take it out"));
     }

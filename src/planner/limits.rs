@@ -41,6 +41,7 @@ pub(super) struct Limit {
     pub(super) v2: Way,
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "a way may not be there")]
 fn file(name: &str, value: impl std::fmt::Display) -> Way {
     Ok(vec![(name.to_owned(), value.to_string())])
 }
@@ -199,6 +200,7 @@ fn io_max(io: &Io, device: &str) -> Way {
     file("io.max", format!("{device}{}", set.collect::<String>()))
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "a way may not be there")]
 fn throttle(io: &Io, device: &str) -> Way {
     let line = |(_, word, rate): (_, &str, Option<u64>)| {
         Some((format!("blkio.throttle.{word}_device"), format!("{device} {}", rate?)))

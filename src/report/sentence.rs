@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(size(u64::MAX), "16777215.9 TiB");
         assert_eq!(duration(Duration::from_millis(1250)), "1.25 s");
         assert_eq!(duration(Duration::from_millis(50)), "50 ms");
-        assert_eq!(duration(Duration::from_secs(120)), "2 min");
+        assert_eq!(duration(Duration::from_mins(2)), "2 min");
         assert_eq!(duration(Duration::from_secs(90)), "90 s");
     }
 }

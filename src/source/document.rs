@@ -401,7 +401,7 @@ fn closing(text: &str, span: &Span) -> usize {
 
 /// The line, from 1, that holds a byte.
 fn line(text: &str, at: usize) -> usize {
-    1 + text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count()
+    1 + text.get(..at).unwrap_or(text).matches('\n').count()
 }
 
 /// As much of a text as a message can show.

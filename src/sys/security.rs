@@ -55,7 +55,7 @@ impl Sets {
     /// Makes them this process's.
     pub fn set(self) -> Result<()> {
         let Self { effective: e, permitted: p, inheritable: i } = self;
-        let low = |set: u64| (set & u64::from(u32::MAX)) as u32;
+        let low = |set: u64| ((set << 32) >> 32) as u32;
         let high = |set: u64| (set >> 32) as u32;
         let data = [low(e), low(p), low(i), high(e), high(p), high(i)];
         let (header, data) = (HEADER.as_ptr(), data.as_ptr());

@@ -134,7 +134,7 @@ fn swap(draft: &mut Draft, flags: &Run) {
 
 /// A size as docker writes it. What is none is left to the manifest's reading, which says so.
 fn bytes(text: &str) -> Option<u64> {
-    let digits = text.bytes().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits)?;
     let shift = match unit.to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
         "" => 0,
