@@ -201,7 +201,6 @@ impl Scene<'_> {
             Init::Rlimit { resource, soft, hard } => {
                 process::rlimit(self, resource, *soft, *hard, fault)
             }
-            Init::OomScoreAdj { value } => process::oom_score(self, *value, fault),
             Init::Nice { value } => process::nice(*value, fault),
             Init::SetIds { uid, gid, groups } => {
                 identity::set_ids(self, *uid, *gid, groups.as_deref(), fault)

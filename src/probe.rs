@@ -70,7 +70,10 @@ fn has(needed: &[Capability]) -> bool {
 fn limits(manifest: Option<&Manifest>) -> BTreeMap<String, ResourceLimit> {
     let some = |value| Some(value).filter(|value| *value != RLIM_INFINITY);
     let usual = [Ulimit::Nofile, Ulimit::Nproc, Ulimit::Core];
-    let asked = |ulimit: &Ulimit| manifest.is_none_or(|m| m.ulimits.contains_key(ulimit));
+    let wanted = |m: &Manifest, ulimit: &Ulimit| {
+        m.ulimits.contains_key(ulimit) || (*ulimit == Ulimit::Nice && m.nice.is_some())
+    };
+    let asked = |ulimit: &Ulimit| manifest.is_none_or(|m| wanted(m, ulimit));
     RESOURCES
         .iter()
         .filter(|(ulimit, _)| usual.contains(ulimit) || asked(ulimit))

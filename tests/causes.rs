@@ -381,7 +381,8 @@ fn a_mount_target_that_nobody_makes_is_named() {
         fs::create_dir(stage.temp.join("data")).unwrap();
         stage.give(who);
         let text = "rootfs: {path: ./root, write: direct}\ncommand: [\"true\"]\nmounts:\n- ./data:/srv/data\n";
-        tells(stage.up(who, text), 125, 4, &["`/srv` is not there"]);
+        let words = ["has no /srv/data to mount on", "make /srv/data there", "write: discard"];
+        tells(stage.up(who, text), 125, 4, &words);
         assert!(!stage.root("srv").exists(), "something was made");
     }
 }
@@ -468,7 +469,25 @@ fn a_limit_above_the_callers_is_told_with_the_callers() {
         let stage = Stage::new(who);
         let text = "rootfs: ./root\ncommand: [\"true\"]\nulimits:\n  core: 5000\n";
         let ran = stage.up_in(who, "prlimit --core=1000:1000 \"$@\"", text);
-        tells(ran, 125, 4, &["hard limit is 1000", "5000 is asked for", "EPERM"]);
+        tells(ran, 125, 4, &["hard limit of 1000", "write at most 1000", "LimitCORE="]);
+    }
+}
+
+/// Root, but without these capabilities, as in a container.
+fn weakened(without: &str, text: &str) -> Option<Ran> {
+    if !need("setpriv") || !need("prlimit") || !need_root() {
+        return None;
+    }
+    let stage = Stage::new(Who::Root);
+    let shell = format!("prlimit --core=1000:1000 setpriv --bounding-set={without} -- \"$@\"");
+    Some(stage.up_in(Who::Root, &shell, text))
+}
+
+#[test]
+fn a_limit_that_a_weak_root_may_not_raise_is_told() {
+    let text = "rootfs: ./root\nuserns: host\ncommand: [\"true\"]\nulimits:\n  core: 5000\n";
+    if let Some(ran) = weakened("-sys_resource", text) {
+        tells(ran, 125, 5, &["hard limit of 1000", "CAP_SYS_RESOURCE", "write at most 1000"]);
     }
 }
 
@@ -480,14 +499,22 @@ fn a_nice_value_below_the_callers_is_told() {
     let stage = Stage::new(Who::User);
     let text = "rootfs: ./root\ncommand: [\"true\"]\nnice: -5\n";
     let ran = stage.up_in(Who::User, "prlimit --nice=0:0 \"$@\"", text);
-    tells(ran, 125, 3, &["RLIMIT_NICE", "-5 is asked for"]);
+    tells(ran, 125, 3, &["nice value below 0", "RLIMIT_NICE", "write 0 or more"]);
+}
+
+#[test]
+fn a_nice_value_that_a_weak_root_may_not_have_is_named() {
+    let text = "rootfs: ./root\nuserns: host\ncommand: [\"true\"]\nnice: -5\n";
+    if let Some(ran) = weakened("-sys_nice", text) {
+        tells(ran, 125, 4, &["RLIMIT_NICE = 0", "-5 is asked for", "EACCES"]);
+    }
 }
 
 #[test]
 fn a_badness_below_the_callers_is_told() {
     let stage = Stage::new(Who::User);
     let ran = stage.up(Who::User, "rootfs: ./root\ncommand: [\"true\"]\noom_score_adj: -500\n");
-    tells(ran, 125, 3, &["only root may lower it", "-500 is asked for"]);
+    tells(ran, 125, 3, &["below the caller's own (0)", "user namespace", "write 0 or more"]);
 }
 
 #[test]
@@ -516,7 +543,7 @@ fn exhausted(file: &str, word: &str) {
 
 #[test]
 fn exhausted_user_namespaces_are_named() {
-    exhausted("max_user_namespaces", "user.max_user_namespaces = 0");
+    exhausted("max_user_namespaces", "user.max_user_namespaces is 0");
 }
 
 #[test]

@@ -203,17 +203,6 @@ pub(super) fn rlimit(
     ))
 }
 
-pub(super) fn oom_score(scene: Scene<'_>, value: i16, fault: Fault) -> Option<Finding> {
-    if fault.errno != Errno::EACCES {
-        return None;
-    }
-    let now = scene.view.read("/proc/self/oom_score_adj").unwrap_or_default();
-    Some(Finding::new(
-        format!("only root may lower it: it is {} now, and {value} is asked for", now.trim()),
-        "ask for a higher value, or run as root with `userns: host`",
-    ))
-}
-
 pub(super) fn nice(value: i8, fault: Fault) -> Option<Finding> {
     if !matches!(fault.errno, Errno::EACCES | Errno::EPERM) {
         return None;

@@ -80,11 +80,15 @@ fn make_cgroup(path: &Path, undo: &mut Undo) -> Result<()> {
             }
             made => made?,
         }
-        let dir = sys::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY);
-        if let Ok(dir) = dir
-            && lock(dir.as_fd())
-            && path.is_dir()
-        {
+        let dir = match sys::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY) {
+            Err(Fault { errno: Errno::ENOENT, .. }) => continue,
+            Err(fault) => {
+                _ = sys::rmdir(path);
+                return Err(fault);
+            }
+            Ok(dir) => dir,
+        };
+        if lock(dir.as_fd()) && path.is_dir() {
             undo.push(Made::Cgroup { path: path.to_owned(), _lock: dir });
             return Ok(());
         }

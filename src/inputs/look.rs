@@ -100,9 +100,20 @@ impl Inputs {
         for target in etc.chain(points.filter(|_| direct)) {
             self.inside.insert(target.to_owned(), stands(root, target));
         }
-        self.passwd = account_file(root, "/etc/passwd");
+        self.passwd = self.accounts(root, "/etc/passwd");
         if names_groups(manifest) {
-            self.group = account_file(root, "/etc/group");
+            self.group = self.accounts(root, "/etc/group");
+        }
+    }
+
+    /// The text of a file of accounts; why it can't be had is noted.
+    fn accounts(&mut self, root: &OwnedFd, path: &str) -> Option<String> {
+        match account_file(root, path) {
+            Found::File(text) => text,
+            other => {
+                self.inside.insert(path.to_owned(), other);
+                None
+            }
         }
     }
 
@@ -245,19 +256,26 @@ fn kind(file: &OwnedFd) -> Found {
 }
 
 /// A file of accounts in the root file system: a regular file, of no unreasonable size.
-fn account_file(root: &OwnedFd, path: &str) -> Option<String> {
-    if !matches!(stands(root, path), Found::File(_)) {
-        return None;
+fn account_file(root: &OwnedFd, path: &str) -> Found {
+    match stands(root, path) {
+        Found::File(_) => {}
+        other => return other,
     }
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let file = sys::resolve(root.as_fd(), Path::new(path), flags, 0).ok()?;
+    let file = match sys::resolve(root.as_fd(), Path::new(path), flags, 0) {
+        Ok(file) => file,
+        Err(fault) => return Found::Denied(fault.errno.desc().to_lowercase()),
+    };
     // It may have been swapped since; a regular file never blocks.
-    if !matches!(kind(&file), Found::File(_)) {
-        return None;
+    match kind(&file) {
+        Found::File(_) => {}
+        other => return other,
     }
     let mut bytes = Vec::new();
-    std::fs::File::from(file).take(LONGEST).read_to_end(&mut bytes).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    match std::fs::File::from(file).take(LONGEST).read_to_end(&mut bytes) {
+        Ok(_) => Found::File(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) => Found::Denied(reason(&error)),
+    }
 }
 
 /// The text of a file that was opened without blocking.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::capability::Capability;
 use crate::host::Subordinate;
+use crate::inputs::Found;
 use crate::manifest::{Id, User};
 use crate::plan::{Attend, IdKind, IdRange, Init, Namespace, Origin, Step};
 use crate::source::Pointer;
@@ -82,7 +83,10 @@ fn account(draft: &mut Draft<'_>, user: &Id, accounts: &[Account]) -> Option<Acc
         Id::Number(uid) => account.uid == *uid,
         Id::Name(name) => account.name == *name,
     });
-    if let (None, Id::Name(name)) = (found, user) {
+    // Root is 0 everywhere, even where the root file system is a single static program.
+    if let (None, Id::Name(name)) = (found, user)
+        && name != "root"
+    {
         let names = accounts.iter().map(|account| account.name.as_str());
         unknown(draft, "user", "passwd", name, names, &key("user"));
     }
@@ -117,7 +121,15 @@ fn unknown<'n>(
         .filter(|(distance, _)| *distance <= 2)
         .map(|(_, known)| format!("did you mean `{known}`? "))
         .unwrap_or_default();
-    let text = format!("the root file system's /etc/{file} has no {what} `{name}`");
+    let path = format!("/etc/{file}");
+    let text = match draft.inputs.inside.get(&path) {
+        Some(Found::Denied(reason)) => {
+            format!(
+                "the root file system's {path}, which may know {what} `{name}`, can't be read: {reason}"
+            )
+        }
+        _ => format!("the root file system's {path} has no {what} `{name}`"),
+    };
     let help = format!("{near}A number needs no entry there");
     draft.wrong(
         if what == "user" { "unknown_user" } else { "unknown_group" },

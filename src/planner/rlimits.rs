@@ -1,6 +1,6 @@
 //! Resource limits of setrlimit(2), and the other small numbers of a process.
 
-use crate::host::ResourceLimit;
+use crate::host::{Host, ResourceLimit};
 use crate::manifest::{Ulimit, UlimitValue, Userns};
 use crate::plan::{Attend, Init, Origin, Step};
 use crate::source::Pointer;
@@ -129,19 +129,47 @@ pub(super) fn nice(draft: &mut Draft<'_>) -> Vec<Step<Init>> {
     let Some(value) = draft.manifest.nice else { return Vec::new() };
     let origin = asked("nice");
     let own = draft.host.nice;
+    let lowest = lowest_nice(draft.host).min(own);
     let may = draft.manifest.userns == Userns::Host && draft.host.privileged;
-    if value < own && !may {
-        let text =
-            format!("a nice value below the caller's own ({own}) can't be had in a user namespace");
+    if value < lowest && !may {
+        let text = format!(
+            "a nice value below {lowest} can't be had in a user namespace: the caller's own is {own}, and its RLIMIT_NICE lets it go no further down"
+        );
         let help =
-            format!("write {own} or more, or start sixdocker itself under `nice -n {value}`");
-        draft.wrong("needs_root", &origin.key, text, "below the caller's own", help);
+            format!("write {lowest} or more, or start sixdocker itself under `nice -n {value}`");
+        draft.wrong("needs_root", &origin.key, text, "below what the caller may have", help);
     }
     vec![step(Init::Nice { value }, &origin)]
+}
+
+/// How far down a caller without privilege may go (`RLIMIT_NICE` in setrlimit(2)).
+fn lowest_nice(host: &Host) -> i8 {
+    let Some(limit) = host.limits.get(word(Ulimit::Nice)) else { return i8::MAX };
+    let steps = limit.soft.map_or(40, |soft| soft.min(40));
+    i8::try_from(steps).map_or(i8::MAX, |steps| 20 - steps)
 }
 
 /// The file mode creation mask.
 pub(super) fn umask(draft: &Draft<'_>) -> Step<Init> {
     let mask = draft.manifest.umask.0;
     step(Init::Umask { mask }, &either("umask", mask != 0o22))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_goes_down_as_far_as_its_limit_says() {
+        let host = |soft| Host {
+            limits: [("nice".to_owned(), ResourceLimit { soft, hard: None })].into(),
+            ..Host::default()
+        };
+        let lowest = |soft| lowest_nice(&host(soft));
+        assert_eq!(
+            [lowest(Some(0)), lowest(Some(25)), lowest(Some(99)), lowest(None)],
+            [20, -5, -20, -20]
+        );
+        assert_eq!(lowest_nice(&Host::default()), i8::MAX);
+    }
 }
