@@ -142,10 +142,10 @@ fn quota(cpus: f64) -> u64 {
     ((cpus * f64::from(PERIOD)).round() as u64).max(1000)
 }
 
-/// A weight as shares of cgroup v1: the inverse of what OCI runtimes compute.
+/// A weight as shares of cgroup v1: the default of the one is that of the other, as in systemd,
+/// so that a sandbox stands to its neighbours alike in both.
 pub(super) fn shares(weight: u32) -> u32 {
-    let above = u64::from(weight.clamp(1, 10_000) - 1);
-    u32::try_from(2 + above * 262_142 / 9_999).unwrap_or(u32::MAX)
+    weight * 1024 / 100
 }
 
 fn pids(draft: &mut Draft<'_>) -> Vec<Limit> {
@@ -261,8 +261,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weights_become_shares_as_oci_runtimes_have_it() {
-        for (weight, expected) in [(1, 2), (39, 998), (100, 2_597), (10_000, 262_144)] {
+    fn weights_become_shares_in_proportion() {
+        for (weight, expected) in [(1, 10), (50, 512), (100, 1024), (10_000, 102_400)] {
             assert_eq!(shares(weight), expected);
         }
     }
