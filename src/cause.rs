@@ -184,6 +184,8 @@ impl Scene<'_> {
                 cgroup::enable(self, path, controllers, fault)
             }
             Prepare::WriteCgroup { path, value } => cgroup::write(self, path, value, fault),
+            // Where the kernel does not tell, the runner looks.
+            Prepare::WatchMemory { .. } => None,
             Prepare::JoinNetwork { path } => identity::join(self, path, fault),
             Prepare::OpenStream { path, .. } => process::stream(self, path, fault),
         }

@@ -7,7 +7,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use nix::fcntl::OFlag;
-use nix::libc;
 
 use crate::plan::{Command, Namespace, Plan, Stream};
 use crate::report::{Ending, Failure, Figures, Outcome, Time};
@@ -83,6 +82,8 @@ struct Started {
     line: OwnedFd,
     /// Read ends of the pipes that are counted, and where their bytes go.
     counted: Vec<(OwnedFd, Target)>,
+    /// Can be read when the memory group is out of memory.
+    memory: Option<OwnedFd>,
     begun: Instant,
 }
 
@@ -103,7 +104,8 @@ impl Run<'_> {
         let plan = self.plan;
         // Before a step takes this process into another one.
         let outside = Namespaces::own();
-        let prepared = prepare::all(plan, &mut self.undo, &mut self.times)?;
+        let mut prepared = prepare::all(plan, &mut self.undo, &mut self.times)?;
+        let memory = prepared.memory.take();
         let exec = &plan.exec.action;
         let image = Image::new(&exec.candidates, &exec.argv, &exec.environment);
         let image = image.map_err(failure(plan.exec.n))?;
@@ -116,7 +118,7 @@ impl Run<'_> {
         let (child, line, go) = self.clone_init(ready, ties)?;
         self.attend(&child)?;
         sys::write_all(go.as_fd(), b"g").map_err(&clone)?;
-        Ok(Started { child, line, counted, begun: self.begun })
+        Ok(Started { child, line, counted, memory, begun: self.begun })
     }
 
     /// In the parent: the child, the line from it, and the line that lets it go.
@@ -127,7 +129,7 @@ impl Run<'_> {
     ) -> Result<(Child, OwnedFd, OwnedFd), Failure> {
         let step = &self.plan.clone;
         let at = Instant::now();
-        let flags = step.action.namespaces.iter().fold(0, |flags, kind| flags | flag(*kind));
+        let flags = init::flags(&step.action.namespaces);
         let group = step.action.into_cgroup.as_ref();
         let group = group.map(|path| sys::open(path, OFlag::O_PATH | OFlag::O_DIRECTORY));
         let group = group.transpose().map_err(failure(step.n))?;
@@ -198,20 +200,6 @@ fn is_counted(plan: &Plan, stream: u8) -> bool {
         Command::Streams { stderr, .. } => *stderr == Stream::Counted,
         _ => false,
     })
-}
-
-fn flag(kind: Namespace) -> u64 {
-    let flag = match kind {
-        Namespace::User => libc::CLONE_NEWUSER,
-        Namespace::Mount => libc::CLONE_NEWNS,
-        Namespace::Pid => libc::CLONE_NEWPID,
-        Namespace::Network => libc::CLONE_NEWNET,
-        Namespace::Uts => libc::CLONE_NEWUTS,
-        Namespace::Ipc => libc::CLONE_NEWIPC,
-        Namespace::Cgroup => libc::CLONE_NEWCGROUP,
-        Namespace::Time => libc::CLONE_NEWTIME,
-    };
-    u64::from(flag.unsigned_abs())
 }
 
 /// Whether a fault says that the command is not there, or can't be executed.

@@ -101,6 +101,8 @@ pub enum Prepare {
     EnableControllers { path: PathBuf, controllers: Vec<String> },
     /// Writes a file of a control group.
     WriteCgroup { path: PathBuf, value: String },
+    /// Asks to be told when a cgroup v1 group runs out of memory, where the kernel tells.
+    WatchMemory { path: PathBuf },
     /// Enters an existing network namespace, which init inherits.
     JoinNetwork { path: PathBuf },
     /// Opens a file as one of the command's standard streams (0, 1, 2).

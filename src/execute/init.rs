@@ -17,11 +17,11 @@ use nix::fcntl::OFlag;
 use super::line;
 use super::mounts::Tree;
 use super::text::Text;
-use crate::plan::{Command, IdRange, Init, Namespace, Plan};
+use crate::plan::{Command, IdRange, Init, Plan};
 use crate::sys::supervise::Window;
 use crate::sys::{self, Call, Fault, Named, Program, Result};
 
-pub use namespaces::Namespaces;
+pub use namespaces::{Namespaces, flags};
 
 /// What the parent laid out for init before the clone.
 #[derive(Debug)]
@@ -183,7 +183,7 @@ impl<'p> Scene<'p> {
             Init::NewSession => nix::unistd::setsid().of(Call::Setsid).map(drop),
             Init::MapSelf { uid, gid } => self.map_self(*uid, *gid),
             Init::JoinCgroup { path } => join_cgroup(path),
-            Init::Unshare { namespaces } => unshare(namespaces),
+            Init::Unshare { namespaces } => sys::unshare(flags(namespaces)),
             Init::Undumpable => sys::undumpable(),
             Init::Hostname { name } => nix::unistd::sethostname(name).of(Call::Sethostname),
             Init::LoopbackUp => sys::loopback_up(),
@@ -308,11 +308,6 @@ fn join_cgroup(path: &Path) -> Result<()> {
     let group = sys::open(path, OFlag::O_PATH | OFlag::O_DIRECTORY)?;
     let tasks = sys::openat(group.as_fd(), Path::new("tasks"), OFlag::O_WRONLY, 0)?;
     sys::write_once(tasks.as_fd(), b"0")
-}
-
-fn unshare(namespaces: &[Namespace]) -> Result<()> {
-    let flags = namespaces.iter().fold(0, |all, one| all | namespaces::flag(*one));
-    sys::unshare(flags)
 }
 
 /// Changes the directory inside the new root, through no magic link of /proc.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::cgroup;
 use crate::plan::{CgroupVersion, Group, Supervise};
-use crate::sys::{self, supervise::watch_oom};
+use crate::sys;
 
 /// Between a memory group's cry and the kernel's kill little time passes; then we look rarely.
 const SOON: Duration = Duration::from_millis(2);
@@ -41,12 +41,13 @@ struct Memory<'p> {
 }
 
 impl<'p> Limits<'p> {
-    pub(super) fn new(watch: &'p Supervise, now: Instant) -> Self {
+    /// `memory` can be read when the memory group is out of memory.
+    pub(super) fn new(watch: &'p Supervise, memory: Option<OwnedFd>, now: Instant) -> Self {
         Self {
             watch,
             timeout: watch.timeout.and_then(|timeout| now.checked_add(timeout)),
             cpu: watch.cpu_time.map(|_| now),
-            memory: Memory::new(watch, now),
+            memory: Memory::new(watch, memory, now),
         }
     }
 
@@ -101,13 +102,12 @@ impl<'p> Limits<'p> {
 
 impl<'p> Memory<'p> {
     /// In cgroup v2 the kernel itself kills the whole group (memory.oom.group).
-    fn new(watch: &'p Supervise, now: Instant) -> Option<Self> {
+    fn new(watch: &'p Supervise, event: Option<OwnedFd>, now: Instant) -> Option<Self> {
         let group = watch.accounts.memory.as_ref()?;
         let ours = watch.oom_group && watch.memory_limit.is_some();
         if !ours || group.version == CgroupVersion::V2 {
             return None;
         }
-        let event = watch_oom(&group.path).ok();
         let next = event.is_none().then(|| now + RARELY);
         Some(Self { group, event, next, looks: 0 })
     }

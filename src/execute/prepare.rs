@@ -12,7 +12,7 @@ use super::undo::{Made, Undo};
 use super::{cgroup, failure, time};
 use crate::plan::{Plan, Prepare};
 use crate::report::{Failure, Time};
-use crate::sys::supervise::{enter_network, lock, set_nonblocking};
+use crate::sys::supervise::{enter_network, lock, set_nonblocking, watch_oom};
 use crate::sys::{self, Call, Fault, Result};
 
 /// What was opened.
@@ -20,6 +20,8 @@ use crate::sys::{self, Call, Fault, Result};
 pub(super) struct Prepared {
     /// Files for the standard streams.
     pub(super) streams: [Option<OwnedFd>; 3],
+    /// Can be read when the memory group is out of memory, where the kernel tells.
+    pub(super) memory: Option<OwnedFd>,
 }
 
 /// Performs all steps of the scene.
@@ -57,6 +59,10 @@ fn perform(action: &Prepare, prepared: &mut Prepared, undo: &mut Undo) -> Result
         Prepare::MakeCgroup { path } => make_cgroup(path, undo),
         Prepare::EnableControllers { path, controllers } => enable(path, controllers),
         Prepare::WriteCgroup { path, value } => sys::write_file(path, value.as_bytes()),
+        Prepare::WatchMemory { path } => {
+            prepared.memory = watch_oom(path).ok();
+            Ok(())
+        }
         Prepare::JoinNetwork { path } => join_network(path, undo),
         Prepare::OpenStream { stream, path } => {
             let file = open_stream(*stream, path)?;

@@ -72,7 +72,7 @@ enum Of {
 
 impl<'p> Watch<'p> {
     fn new(plan: &'p Plan, started: Started, signals: &'p Signals) -> Self {
-        let Started { child, line, counted, begun } = started;
+        let Started { child, line, counted, memory, begun } = started;
         let mut troubles = Vec::new();
         let mut relay = |(from, target): (OwnedFd, Target)| {
             let sink = match target {
@@ -89,7 +89,7 @@ impl<'p> Watch<'p> {
             child,
             line: Some(line),
             heard: Heard::default(),
-            limits: Limits::new(&plan.supervise, Instant::now()),
+            limits: Limits::new(&plan.supervise, memory, Instant::now()),
             stop: None,
             terminal: None,
             counted,

@@ -31,6 +31,9 @@ impl Display for Prepare {
             Self::WriteCgroup { path: file, value } => {
                 write!(f, "write {} to {}", tame(value), path(file))
             }
+            Self::WatchMemory { path: group } => {
+                write!(f, "ask to be told when {} is out of memory", path(group))
+            }
             Self::JoinNetwork { path: namespace } => {
                 write!(f, "enter the network namespace {}", path(namespace))
             }

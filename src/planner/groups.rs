@@ -80,6 +80,7 @@ pub(super) fn choose(draft: &mut Draft<'_>, isolation: &Isolation) -> Groups {
     whole_tree(draft, &mut groups, isolation, &name);
     processes(draft, &mut groups, &name);
     account(&mut groups);
+    watch(draft, &mut groups);
     enable(draft, &mut groups, &limits);
     groups
 }
@@ -367,6 +368,17 @@ fn processes(draft: &mut Draft<'_>, groups: &mut Groups, name: &str) {
 fn account(groups: &mut Groups) {
     if groups.accounts.cpu.is_none() {
         groups.accounts.cpu = groups.v2().cloned();
+    }
+}
+
+/// Cgroup v1 kills one process where the manifest wants the end of all: the runner sees to it.
+fn watch(draft: &Draft<'_>, groups: &mut Groups) {
+    let limits = &draft.manifest.limits;
+    let Some(Group { path, version: CgroupVersion::V1 }) = &groups.accounts.memory else { return };
+    if limits.memory.is_some() && limits.oom_group.unwrap_or(true) {
+        let key = key("limits").key("oom_group");
+        let origin = Origin { key, default: limits.oom_group.is_none() };
+        groups.prepare.push(step(Prepare::WatchMemory { path: path.clone() }, &origin));
     }
 }
 

@@ -23,11 +23,11 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// Starts a child with its own copy of memory, in the new namespaces of `flags` (CLONE_NEW*),
 /// and where `cgroup` is given in that cgroup v2 group (clone(2), CLONE_INTO_CGROUP).
-pub fn clone(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Twin> {
+pub fn clone(flags: i32, cgroup: Option<BorrowedFd<'_>>) -> Result<Twin> {
     let mut pidfd: RawFd = -1;
     // SAFETY: zero is a valid value of every field.
     let mut args: libc::clone_args = unsafe { MaybeUninit::zeroed().assume_init() };
-    args.flags = flags | u64::from(libc::CLONE_PIDFD.unsigned_abs());
+    args.flags = u64::from((flags | libc::CLONE_PIDFD).cast_unsigned());
     args.pidfd = (&raw mut pidfd).addr() as u64;
     args.exit_signal = libc::SIGCHLD.unsigned_abs().into();
     if let Some(cgroup) = cgroup {

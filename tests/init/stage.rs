@@ -9,7 +9,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use sixdocker::execute::init::{self, Namespaces, Ready};
 use sixdocker::execute::line::{self, Message};
-use sixdocker::plan::{Namespace, Plan};
+use sixdocker::plan::Plan;
 use sixdocker::sys::{self, Fault, Image, Twin};
 
 /// What came of a plan.
@@ -79,7 +79,7 @@ impl Stage {
         let streams = [self.stdin, Some(write), None];
         let (counted, outside) = ([None, None], Namespaces::own());
         let ready = Ready { image, streams, counted, outside, window: None };
-        let flags = plan.clone.action.namespaces.iter().fold(0, |all, kind| all | flag(*kind));
+        let flags = init::flags(&plan.clone.action.namespaces);
         match sys::clone(flags, None).unwrap() {
             Twin::Child => {
                 super::FORBIDDEN.store(self.strict, Ordering::Relaxed);
@@ -110,21 +110,6 @@ fn finish(pid: i32, ours: &OwnedFd, output: &OwnedFd) -> Run {
 
 fn pipe() -> (OwnedFd, OwnedFd) {
     nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap()
-}
-
-fn flag(kind: Namespace) -> u64 {
-    use nix::libc;
-    let flag = match kind {
-        Namespace::User => libc::CLONE_NEWUSER,
-        Namespace::Mount => libc::CLONE_NEWNS,
-        Namespace::Pid => libc::CLONE_NEWPID,
-        Namespace::Network => libc::CLONE_NEWNET,
-        Namespace::Uts => libc::CLONE_NEWUTS,
-        Namespace::Ipc => libc::CLONE_NEWIPC,
-        Namespace::Cgroup => libc::CLONE_NEWCGROUP,
-        Namespace::Time => libc::CLONE_NEWTIME,
-    };
-    u64::from(flag.unsigned_abs())
 }
 
 /// A directory that is gone at the end of the test.

@@ -216,6 +216,10 @@ fn write(call: &Call, steps: &[Step]) -> Account {
             "enable_controllers" => {
                 path.starts_with(&step.text("path")) && last == "cgroup.subtree_control"
             }
+            "watch_memory" => {
+                without_pid(&path).starts_with(&without_pid(&step.text("path")))
+                    && last == "cgroup.event_control"
+            }
             "join_cgroup" => {
                 without_pid(&path).starts_with(&without_pid(&step.text("path"))) && value == "0"
             }

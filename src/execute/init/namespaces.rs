@@ -61,8 +61,13 @@ fn file(kind: Namespace) -> &'static str {
     }
 }
 
-/// The flag that makes one (clone(2)).
-pub(super) fn flag(kind: Namespace) -> i32 {
+/// The flags of clone(2) and unshare(2) that make these.
+#[must_use]
+pub fn flags(kinds: &[Namespace]) -> i32 {
+    kinds.iter().fold(0, |flags, kind| flags | flag(*kind))
+}
+
+fn flag(kind: Namespace) -> i32 {
     match kind {
         Namespace::User => libc::CLONE_NEWUSER,
         Namespace::Mount => libc::CLONE_NEWNS,
