@@ -168,7 +168,8 @@ fn asked(manifest: &str, signal: Signal) -> (Case, i32, String, String) {
 #[test]
 fn cancelled_by_each_signal_that_asks_to_stop() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
-        let manifest = format!("command: trap 'echo bye; exit 0' TERM; {TRAPPED}");
+        // busybox's shell handles INT in any case, so that is what it gets.
+        let manifest = format!("command: trap 'echo bye; exit 0' TERM INT; {TRAPPED}");
         let (case, code, stdout, stderr) = asked(&manifest, signal);
         assert_eq!(code, 128 + signal as i32, "{stderr}");
         assert!(stdout.ends_with("bye\n"), "{stdout:?}");
@@ -265,8 +266,9 @@ fn callers_odd_signals_do_not_hang_a_run() {
     }
     let case = Case::new("command: [echo, done]\n");
     let path = case.temp.join("case.yaml");
+    // 32 and 33 are the C library's own.
     let odd = "$SIG{CHLD} = 'IGNORE'; use POSIX; \
-               POSIX::sigprocmask(SIG_BLOCK, POSIX::SigSet->new(1..64)); exec @ARGV";
+               POSIX::sigprocmask(SIG_BLOCK, POSIX::SigSet->new(1..31, 34..64)); exec @ARGV";
     let mut command = Command::new("perl");
     command.args(["-e", odd]).arg(support::binary()).arg("up").arg(path);
     assert_eq!(run(&mut command).expect(0).stdout, "done\n");
@@ -300,8 +302,8 @@ fn a_hang_up_that_the_caller_ignores_ends_nothing() {
 fn init_reaps_what_others_leave() {
     let case = Case::new(
         "init: true\ncommand: |\n  for n in 1 2 3 4 5; do (sleep 0.1 & ) ; done\n  \
-         while ps -o stat,args | grep -q '[s]leep 0.1'; do sleep 0.2; done\n  \
-         while ps -o stat,args | grep -q '^Z'; do sleep 0.2; done\n  echo none\n",
+         while ps -o comm | grep -q '^sleep'; do :; done\n  \
+         while ps -o stat | grep -q '^Z'; do :; done\n  echo none\n",
     );
     assert_eq!(case.run().expect(0).stdout, "none\n");
 }

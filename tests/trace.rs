@@ -114,8 +114,10 @@ fn the_hosts_namespaces() {
 fn levels_of_security() {
     both("rootfs: ROOT\ncommand: [\"true\"]\nsecurity: strict\n");
     both("rootfs: ROOT\ncommand: [\"true\"]\nsecurity: loose\n");
+    both("rootfs: ROOT\ncommand: [\"true\"]\nsecurity: {capabilities: [CHOWN]}\n");
+    // With privileges to gain, the kernel takes no filter and no rules.
     both(
-        "rootfs: ROOT\ncommand: [\"true\"]\nsecurity: {capabilities: [CAP_CHOWN], no_new_privileges: false}\n",
+        "rootfs: ROOT\ncommand: [\"true\"]\nsecurity: {no_new_privileges: false, seccomp: none, landlock: none}\n",
     );
 }
 
