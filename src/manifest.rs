@@ -9,7 +9,7 @@ mod fault;
 pub mod limits;
 pub mod mounts;
 pub mod network;
-mod notation;
+pub(crate) mod notation;
 pub mod process;
 mod reader;
 pub mod rootfs;
@@ -27,7 +27,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use notation::{Ranged, through};
+use notation::{Ranged, keyed, through};
 use scalar::HostPath;
 
 use crate::diagnostic::Problem;
@@ -52,15 +52,15 @@ type Niceness = Ranged<-20, 19>;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The schema of this file, for editors; without effect here.
+    /// The schema of this file, for editors; without effect here. None by default.
     #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", example = &"https://raw.githubusercontent.com/sixdocker/sixdocker/main/schema/manifest.json")]
     pub schema: Option<String>,
-    /// The sandbox's name, of its control group and its host name; by default the file's stem.
+    /// The name of the sandbox, of its control group and its host; by default the file's stem.
     #[serde(default)]
     #[schemars(example = &"judge")]
     pub name: Option<Name>,
-    /// What the sandbox is for.
+    /// What the sandbox is for. Nothing by default.
     #[serde(default)]
     #[schemars(with = "String", example = &"compiles the project and runs its tests")]
     pub description: Option<String>,
@@ -70,7 +70,7 @@ pub struct Manifest {
     pub labels: BTreeMap<String, String>,
     /// Variables for `${NAME}` in the values of this file; `--set NAME=value` overrides them.
     #[serde(default, deserialize_with = "variables::vars")]
-    #[schemars(with = "BTreeMap<variables::VarName, Var>", example = json!({"LEVEL": {"default": "release", "enum": ["debug", "release"]}}))]
+    #[schemars(schema_with = "keyed::<variables::VarName, Var>", example = json!({"LEVEL": {"default": "release", "enum": ["debug", "release"]}}))]
     pub vars: BTreeMap<String, Var>,
 
     /// The root file system: `host` (the host's own /usr, read-only), or a directory.
@@ -147,7 +147,7 @@ pub struct Manifest {
     pub tmpfs: Vec<Tmpfs>,
     /// Files written inside, and never on the host: a text, or a mapping.
     #[serde(default)]
-    #[schemars(example = json!({"/etc/motd": "hello\n"}))]
+    #[schemars(schema_with = "keyed::<mounts::FilePath, File>", example = json!({"/etc/motd": "hello\n"}))]
     pub files: BTreeMap<AbsolutePath, File>,
     /// Devices of the host: `DEVICE[:TARGET][:rw]`.
     #[serde(default)]
@@ -170,11 +170,11 @@ pub struct Manifest {
     #[serde(default)]
     #[schemars(schema_with = "process::ulimits_schema", example = json!({"nofile": 1024, "core": 0}))]
     pub ulimits: BTreeMap<Ulimit, UlimitValue>,
-    /// How readily the kernel kills the command when memory runs out.
+    /// How readily the kernel kills the command when memory runs out; by default as the caller.
     #[serde(default, deserialize_with = "through::<_, OomScore, _>")]
     #[schemars(with = "OomScore", example = 500)]
     pub oom_score_adj: Option<i16>,
-    /// The nice value: 19 gives way to everybody.
+    /// The nice value: 19 gives way to everybody; by default the caller's.
     #[serde(default, deserialize_with = "through::<_, Niceness, _>")]
     #[schemars(with = "Niceness", example = 10)]
     pub nice: Option<i8>,
@@ -183,7 +183,7 @@ pub struct Manifest {
     #[schemars(example = &"systemd", example = json!({"manager": "fs", "parent": "/ci"}))]
     pub cgroup: Cgroup,
 
-    /// The longest that the command may run.
+    /// The longest that the command may run; unlimited by default.
     #[serde(default)]
     #[schemars(example = &"90s")]
     pub timeout: Option<Duration>,
@@ -202,7 +202,7 @@ pub struct Manifest {
     pub network: Network,
     /// More lines of /etc/hosts.
     #[serde(default, deserialize_with = "network::extra_hosts")]
-    #[schemars(with = "BTreeMap<network::ExtraHost, network::Address>", example = json!({"db": "10.0.0.5"}))]
+    #[schemars(schema_with = "keyed::<network::ExtraHost, network::Address>", example = json!({"db": "10.0.0.5"}))]
     pub extra_hosts: BTreeMap<String, std::net::IpAddr>,
 
     /// Whether ids are mapped by a user namespace.
@@ -215,7 +215,7 @@ pub struct Manifest {
     pub namespaces: Namespaces,
     /// Kernel parameters of the sandbox's namespaces.
     #[serde(default, deserialize_with = "network::sysctls")]
-    #[schemars(with = "BTreeMap<network::SysctlName, SysctlValue>", example = json!({"net.ipv4.ip_unprivileged_port_start": 0}))]
+    #[schemars(schema_with = "keyed::<network::SysctlName, SysctlValue>", example = json!({"net.ipv4.ip_unprivileged_port_start": 0}))]
     pub sysctls: BTreeMap<String, SysctlValue>,
     /// How tightly the command is held: a level, or a mapping.
     #[serde(default)]
@@ -226,7 +226,7 @@ pub struct Manifest {
     #[schemars(example = &["fresh_proc"])]
     pub allow_degraded: Vec<Degradable>,
 
-    /// A file that tells how the run went.
+    /// A file that tells how the run went; none by default.
     #[serde(default)]
     #[schemars(example = &"report.json")]
     pub report: Option<Report>,

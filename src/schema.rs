@@ -3,9 +3,10 @@
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::manifest::Manifest;
+use crate::manifest::notation::VARIABLE;
 
 /// Where the schema is published.
 const ID: &str = "https://raw.githubusercontent.com/sixdocker/sixdocker/main/schema/manifest.json";
@@ -18,7 +19,63 @@ pub fn manifest() -> Value {
     schema.insert("$id".to_owned(), json!(ID));
     schema.insert("title".to_owned(), json!("A sandbox of sixdocker"));
     schema.insert("patternProperties".to_owned(), json!({"^x-": true}));
-    schema.to_value()
+    let mut schema = schema.to_value();
+    if let Some(Value::Object(definitions)) = schema.get_mut("$defs") {
+        let variable = json!({"type": "string", "pattern": VARIABLE,
+            "description": "A variable, such as `${NAME}`."});
+        definitions.insert("Variable".to_owned(), variable);
+    }
+    let before = schema.clone();
+    let_variables_in(&before, &mut schema);
+    schema
+}
+
+/// Where the name of the schema of `${…}` stands.
+const VARIABLE_PLACE: &str = "#/$defs/Variable";
+
+/// Lets `${…}` stand for numbers, booleans and words, whose own schemas take no text of that kind.
+fn let_variables_in(root: &Value, schema: &mut Value) {
+    let Value::Object(keywords) = schema else { return };
+    for (keyword, inner) in keywords.iter_mut() {
+        match (keyword.as_str(), inner) {
+            ("properties" | "$defs", Value::Object(named)) => {
+                named.values_mut().for_each(|one| let_variables_in(root, one));
+            }
+            ("items" | "additionalProperties", one) => let_variables_in(root, one),
+            _ => {}
+        }
+    }
+    if !keywords.contains_key("$ref") && wants_variable(root, schema) {
+        add_variable(schema);
+    }
+}
+
+/// Whether it takes numbers, booleans or words, and no text that could be `${…}`.
+fn wants_variable(root: &Value, schema: &Value) -> bool {
+    let all = alternatives(root, schema);
+    let of = |one: &Value, names: &[&str]| {
+        one.get("type").and_then(Value::as_str).is_some_and(|name| names.contains(&name))
+    };
+    let word = |one: &Value| one.get("enum").is_some();
+    let free = |one: &&Value| {
+        let pattern = one.get("pattern").and_then(Value::as_str);
+        of(one, &["string"]) && !word(one) && pattern.is_none_or(|text| text.contains(VARIABLE))
+    };
+    let narrow = |one: &&Value| word(one) || of(one, &["integer", "number", "boolean"]);
+    all.iter().any(narrow) && !all.iter().any(free)
+}
+
+fn add_variable(schema: &mut Value) {
+    let variable = json!({"$ref": VARIABLE_PLACE});
+    if let Some(Value::Array(any)) = schema.get_mut("anyOf") {
+        return any.push(variable);
+    }
+    let Value::Object(keywords) = schema else { return };
+    let about = ["description", "default", "examples"];
+    let (about, own): (Map<_, _>, Map<_, _>) =
+        std::mem::take(keywords).into_iter().partition(|(name, _)| about.contains(&name.as_str()));
+    *keywords = about;
+    keywords.insert("anyOf".to_owned(), json!([own, variable]));
 }
 
 /// Takes out what has no meaning here: formats, nulls, and documented words in a clumsy form.
@@ -29,11 +86,22 @@ impl Transform for Plain {
     fn transform(&mut self, schema: &mut Schema) {
         transform_subschemas(self, schema);
         schema.remove("format");
-        if schema.get("default").is_some_and(Value::is_null) {
-            schema.remove("default");
+        if let Some(mut default) = schema.remove("default")
+            && !default.is_null()
+        {
+            without_nothing(&mut default);
+            schema.insert("default".to_owned(), default);
         }
         without_null(schema);
         documented_words(schema);
+    }
+}
+
+/// A default shows what it sets, and no key that it leaves alone.
+fn without_nothing(default: &mut Value) {
+    if let Value::Object(keys) = default {
+        let nothing = [json!(null), json!([]), json!({})];
+        keys.retain(|_, value| !nothing.contains(value));
     }
 }
 
@@ -76,66 +144,11 @@ fn documented_words(schema: &mut Schema) {
     schema.insert("markdownEnumDescriptions".to_owned(), Value::Array(meanings));
 }
 
-/// What `explain KEY` tells about a key.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Reference {
-    /// The key with those around it, as in `limits.memory`.
-    pub key: String,
-    pub description: String,
-    /// The default as JSON, if there is one.
-    pub default: Option<Value>,
-    pub examples: Vec<Value>,
-    /// Words that it takes, each with its meaning.
-    pub words: Vec<(String, String)>,
-    /// The keys inside of it.
-    pub keys: Vec<String>,
-}
-
-/// Everything about the key written as `limits.memory`.
-#[must_use]
-pub fn reference(key: &str) -> Option<Reference> {
-    let schema = manifest();
-    let mut found = &schema;
-    for part in key.split('.') {
-        found = alternatives(&schema, found)
-            .into_iter()
-            .find_map(|one| one.get("properties").and_then(|properties| properties.get(part)))?;
-    }
-    let all = alternatives(&schema, found);
-    let text = |name: &str| all.iter().find_map(|one| one.get(name)?.as_str());
-    Some(Reference {
-        key: key.to_owned(),
-        description: text("description").unwrap_or_default().to_owned(),
-        default: found.get("default").cloned(),
-        examples: found.get("examples").and_then(Value::as_array).cloned().unwrap_or_default(),
-        words: all.iter().flat_map(|one| words(one)).collect(),
-        keys: all.iter().flat_map(|one| keys(one)).collect(),
-    })
-}
-
-/// The keys at the root, in their order.
-#[must_use]
-pub fn root_keys() -> Vec<String> {
-    keys(&manifest())
-}
-
-fn keys(schema: &Value) -> Vec<String> {
-    let properties = schema.get("properties").and_then(Value::as_object);
-    properties.map(|all| all.keys().cloned().collect()).unwrap_or_default()
-}
-
-fn words(schema: &Value) -> Vec<(String, String)> {
-    let texts = |name: &str| -> Vec<String> {
-        let all = schema.get(name).and_then(Value::as_array);
-        all.into_iter().flatten().filter_map(|one| one.as_str().map(str::to_owned)).collect()
-    };
-    texts("enum").into_iter().zip(texts("markdownEnumDescriptions")).collect()
-}
-
-/// A schema, what it refers to, and the alternatives within.
+/// A schema, what it refers to, and the alternatives within, but for `${…}`.
 pub(crate) fn alternatives<'s>(root: &'s Value, schema: &'s Value) -> Vec<&'s Value> {
     let mut all = vec![schema];
     if let Some(name) = schema.get("$ref").and_then(Value::as_str)
+        && name != VARIABLE_PLACE
         && let Some(target) = name.strip_prefix('#').and_then(|pointer| root.pointer(pointer))
     {
         all.extend(alternatives(root, target));

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::fault::{Fault, shown};
 use super::limits::plain_text;
+use super::notation::{described, text_schema};
 use super::process::AS_WRITTEN;
 
 /// Variables in the order of the manifest; no value: taken from the caller.
@@ -15,10 +16,9 @@ use super::process::AS_WRITTEN;
 pub struct Environment(pub Vec<(String, Option<String>)>);
 
 plain_text!(
-    EnvName,
+    key EnvName,
     "the name of a variable",
     "^[^=]+$",
-    None,
     |text| !text.is_empty() && !text.contains('='),
     "write a name without `=`"
 );
@@ -139,8 +139,10 @@ impl JsonSchema for Environment {
                 {"type": "string"}, {"type": "number"}, {"type": "boolean"},
                 {"type": "null", "description": "Taken from the caller."},
             ]}},
-            {"type": "array", "items": {"type": "string", "pattern": "^[^=]",
-                "description": "`NAME=value`, or a name alone: taken from the caller."}},
+            {"type": "array", "items": described(
+                text_schema("^[^=]", "`NAME=value`"),
+                "`NAME=value`, or a name alone: taken from the caller.",
+            )},
         ]})
     }
 }

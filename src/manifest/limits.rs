@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::fault::{Fault, shown, unknown_word};
 use super::notation::{
-    Notation, Ranged, ShortOrLong, Through, Written, notation, short_or_long, through, words,
+    Notation, Ranged, ShortOrLong, Through, Written, keyed, notation, short_or_long, through,
+    up_to, words,
 };
 use super::{AbsolutePath, Duration, Size};
 
@@ -16,37 +17,37 @@ use super::{AbsolutePath, Duration, Size};
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// The most memory; beyond it the command is killed, and the report says so.
+    /// The most memory; beyond it the command is killed, and the report says so. Unlimited by default.
     #[schemars(example = &"100m", example = &"2g")]
     pub memory: Option<Size>,
-    /// Above this much memory the command is slowed down and its memory reclaimed.
+    /// Above this much memory the command is slowed down and its memory reclaimed; by default never.
     #[schemars(example = &"80m")]
     pub memory_high: Option<Size>,
-    /// This much memory is kept from being reclaimed while others have more.
+    /// This much memory is kept from being reclaimed while others have more; by default none.
     #[schemars(example = &"20m")]
     pub memory_low: Option<Size>,
-    /// The most swap, besides `memory`; none when `memory` is set and this is not.
+    /// The most swap, besides `memory`; by default none where `memory` is set, else unlimited.
     #[schemars(example = &"0", example = &"100m")]
     pub swap: Option<Size>,
-    /// Processors, as in `1.5`: so much processor time a second.
+    /// Processors, as in `1.5`: so much processor time a second. All of them by default.
     #[serde(deserialize_with = "through::<_, Cpus, _>")]
     #[schemars(with = "Cpus", example = 1.5)]
     pub cpus: Option<f64>,
-    /// The share of the processors when others want them too; everybody else has 100.
+    /// The share of the processors when others want them too; by default 100, as everybody has.
     #[serde(deserialize_with = "through::<_, Ranged<1, 10_000>, _>")]
     #[schemars(with = "Ranged<1, 10_000>", example = 50)]
     pub cpu_weight: Option<u32>,
-    /// The processors it may run on.
+    /// The processors it may run on; by default the caller's.
     #[schemars(example = &"0-1", example = &"0,2")]
     pub cpuset: Option<CpuSet>,
-    /// The memory nodes it may use.
+    /// The memory nodes it may use; by default the caller's.
     #[schemars(example = &"0")]
     pub cpuset_mems: Option<CpuSet>,
-    /// The most processes and threads.
+    /// The most processes and threads; by default 4096.
     #[serde(deserialize_with = "through::<_, Ranged<1, 4_194_304>, _>")]
     #[schemars(with = "Ranged<1, 4_194_304>", example = 64)]
     pub pids: Option<u32>,
-    /// The share of the disks when others want them too; everybody else has 100.
+    /// The share of the disks when others want them too; by default 100, as everybody has.
     #[serde(deserialize_with = "through::<_, Ranged<1, 10_000>, _>")]
     #[schemars(with = "Ranged<1, 10_000>", example = 50)]
     pub io_weight: Option<u32>,
@@ -55,20 +56,20 @@ pub struct Limits {
     pub io: Vec<Io>,
     /// The most memory in huge pages, by page size.
     #[serde(deserialize_with = "hugetlb")]
-    #[schemars(with = "BTreeMap<PageSize, Size>", example = serde_json::json!({"2MB": "64m"}))]
+    #[schemars(schema_with = "keyed::<PageSize, Size>", example = serde_json::json!({"2MB": "64m"}))]
     pub hugetlb: BTreeMap<String, Size>,
-    /// The most processor time in all; then the run ends as `cpu_time`.
+    /// The most processor time in all; then the run ends as `cpu_time`. Unlimited by default.
     #[schemars(example = &"30s")]
     pub cpu_time: Option<Duration>,
-    /// The most bytes of stdout and stderr together; then the run ends as `output`.
+    /// The most bytes of stdout and stderr together; then the run ends as `output`. Unlimited by default.
     #[schemars(example = &"10m")]
     pub output: Option<Size>,
-    /// When memory runs out, the whole sandbox is killed and not one process of it; true by default.
-    #[schemars(with = "bool", example = false)]
+    /// When memory runs out, the whole sandbox is killed and not one process of it.
+    #[schemars(with = "bool", extend("default" = true), example = false)]
     pub oom_group: Option<bool>,
     /// Files of cgroup v2 written as they are, for what has no word here.
     #[serde(deserialize_with = "raw_files")]
-    #[schemars(with = "BTreeMap<CgroupFile, CgroupValue>", example = serde_json::json!({"memory.zswap.max": "0"}))]
+    #[schemars(schema_with = "keyed::<CgroupFile, CgroupValue>", example = serde_json::json!({"memory.zswap.max": "0"}))]
     pub cgroup: BTreeMap<String, String>,
 }
 
@@ -87,15 +88,15 @@ pub struct Io {
     #[serde(deserialize_with = "through::<_, BlockDevice, _>")]
     #[schemars(with = "BlockDevice", example = &"/dev/sda", example = &"8:0")]
     pub device: String,
-    /// Bytes read a second.
+    /// Bytes read a second; unlimited by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"10m")]
     pub rbps: Option<Size>,
-    /// Bytes written a second.
+    /// Bytes written a second; unlimited by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"10m")]
     pub wbps: Option<Size>,
-    /// Reads a second.
+    /// Reads a second; unlimited by default.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -103,7 +104,7 @@ pub struct Io {
     )]
     #[schemars(with = "Rate", example = 100)]
     pub riops: Option<u64>,
-    /// Writes a second.
+    /// Writes a second; unlimited by default.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -143,7 +144,7 @@ pub(crate) struct CgroupMap {
     #[serde(default)]
     #[schemars(example = &"fs")]
     manager: CgroupManager,
-    /// The group that it is made in, from the root of the cgroup file system.
+    /// The group that it is made in, from the root of the cgroup file system; by default chosen by `manager`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/ci.slice")]
     parent: Option<AbsolutePath>,
@@ -195,6 +196,8 @@ short_or_long!(Cgroup);
 /// Processors as a number, or as a text that holds one.
 struct Cpus(f64);
 
+/// The highest number of a processor that Linux can have.
+const MOST_CPU: u64 = 8191;
 const MOST_CPUS: f64 = 8192.0;
 const LEAST_CPUS: f64 = 0.01;
 
@@ -239,10 +242,10 @@ impl Through<Option<f64>> for Cpus {
 
 impl Notation for CpuSet {
     const WANTED: &'static str = "a list such as `\"0-1,3\"`";
-    const INTEGERS: Option<(u64, u64)> = Some((0, 8191));
+    const INTEGERS: Option<(u64, u64)> = Some((0, MOST_CPU));
 
     fn pattern() -> String {
-        "^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$".to_owned()
+        format!("^{0}(-{0})?(,{0}(-{0})?)*$", up_to(MOST_CPU))
     }
 
     fn read(text: &str) -> Result<Self, Fault> {
@@ -264,7 +267,7 @@ impl fmt::Display for CpuSet {
 fn is_range(text: &str) -> bool {
     let number = |text: &str| {
         let digits = text.bytes().all(|b| b.is_ascii_digit());
-        text.parse::<u32>().ok().filter(|n| digits && *n < 8192)
+        text.parse::<u64>().ok().filter(|n| digits && *n <= MOST_CPU)
     };
     match text.split_once('-') {
         Some((from, to)) => {
@@ -276,13 +279,27 @@ fn is_range(text: &str) -> bool {
 
 /// Defines a text that is kept as it is when `fits` says so.
 macro_rules! plain_text {
+    (key $name:ident, $wanted:literal, $pattern:expr, $fits:expr, $help:literal) => {
+        $crate::manifest::limits::plain_text!(
+            @ $name, true, $wanted, $pattern, None, $fits, $help
+        );
+    };
     ($name:ident, $wanted:literal, $pattern:expr, $integers:expr, $fits:expr, $help:literal) => {
+        $crate::manifest::limits::plain_text!(
+            @ $name, false, $wanted, $pattern, $integers, $fits, $help
+        );
+    };
+    (
+        @ $name:ident, $key:literal, $wanted:literal, $pattern:expr, $integers:expr, $fits:expr,
+        $help:literal
+    ) => {
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub(crate) struct $name(pub(crate) String);
 
         impl $crate::manifest::notation::Notation for $name {
             const WANTED: &'static str = $wanted;
             const INTEGERS: Option<(u64, u64)> = $integers;
+            const KEY: bool = $key;
 
             fn pattern() -> String {
                 $pattern.to_owned()
@@ -320,10 +337,9 @@ macro_rules! plain_text {
 pub(crate) use plain_text;
 
 plain_text!(
-    PageSize,
+    key PageSize,
     "the size of a huge page",
     "^[0-9]+[KMG]B$",
-    None,
     |text| {
         let digits = text
             .strip_suffix(['K', 'M', 'G'])
@@ -347,10 +363,9 @@ plain_text!(
     "write the path of its node, such as `/dev/sda`, or its numbers, such as `\"8:0\"`"
 );
 plain_text!(
-    CgroupFile,
+    key CgroupFile,
     "the name of a file of cgroup v2",
     r"^[a-z]+\.[A-Za-z0-9_.]+$",
-    None,
     |text| {
         let rest = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
         text.split_once('.').is_some_and(|(controller, file)| {

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::fault::{Fault, shown};
-use super::notation::{Notation, ShortOrLong, Written, notation, short_or_long};
+use super::notation::{
+    Notation, ShortOrLong, Written, notation, one_of, short_or_long, text_schema,
+};
 use super::scalar::{HostPath, tilde};
 use super::{AbsolutePath, Mode, Size};
 
@@ -126,13 +129,14 @@ pub(crate) enum MountType {
 /// The long form of a mount.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = keys_by_type)]
 #[allow(clippy::struct_excessive_bools)]
 pub(crate) struct MountMap {
     /// What it is.
     #[serde(rename = "type")]
     #[schemars(example = &"bind")]
     kind: MountType,
-    /// The file or directory of the host: of `bind`, and of `file` in place of `content`.
+    /// The file or directory of the host: of `bind`, and of `file` instead of `content`. None by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"./src")]
     source: Option<HostPath>,
@@ -147,9 +151,9 @@ pub(crate) struct MountMap {
     #[serde(default)]
     #[schemars(example = true)]
     optional: bool,
-    /// What is mounted below the source comes along: of `bind`; true by default.
+    /// What is mounted below the source comes along: of `bind`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "bool", example = false)]
+    #[schemars(with = "bool", extend("default" = true), example = false)]
     recursive: Option<bool>,
     /// Programs there can be executed; by default as the source has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -163,39 +167,50 @@ pub(crate) struct MountMap {
     #[serde(default)]
     #[schemars(example = true)]
     dev: bool,
-    /// The most that it may hold: of `tmpfs`.
+    /// The most that it may hold: of `tmpfs`; by default what the kernel gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"64m")]
     size: Option<Size>,
-    /// The mode of the directory of a `tmpfs`, or of a `file`.
+    /// The mode of the directory of a `tmpfs`, by default 0755, or of a `file`, by default 0444.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"1777")]
     mode: Option<Mode>,
-    /// What stands in the `file`.
+    /// What stands in the `file`; by default the content of `source`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", example = &"nameserver 127.0.0.1\n")]
     content: Option<String>,
-    /// The lower directories of an `overlay`, the uppermost first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(example = &["./base"])]
-    lower: Vec<HostPath>,
-    /// The directory that takes the writes to an `overlay`.
+    /// The lower directories of an `overlay`, the uppermost first. None by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<HostPath>", example = &["./base"])]
+    lower: Option<Vec<HostPath>>,
+    /// The directory that takes the writes to an `overlay`; by default there is none, and no writing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"./changes")]
     upper: Option<HostPath>,
-    /// An empty directory beside `upper`, for the kernel's own use.
+    /// An empty directory beside `upper`, for the kernel's own use. None by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"./work")]
     work: Option<HostPath>,
-    /// Options of the file system: of `tmpfs`, `overlay` and `proc`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(example = &["hidepid=2"])]
-    options: Vec<String>,
+    /// Options of the file system: of `tmpfs`, `overlay` and `proc`. None by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<String>", example = &["hidepid=2"])]
+    options: Option<Vec<String>>,
 }
 
 const ALWAYS: [&str; 7] = ["type", "target", "read_only", "optional", "exec", "suid", "dev"];
 
 impl MountType {
+    const ALL: [Self; 8] = [
+        Self::Bind,
+        Self::Tmpfs,
+        Self::Overlay,
+        Self::Proc,
+        Self::Sysfs,
+        Self::Cgroup,
+        Self::Mqueue,
+        Self::File,
+    ];
+
     fn word(self) -> &'static str {
         match self {
             Self::Bind => "bind",
@@ -206,6 +221,15 @@ impl MountType {
             Self::Cgroup => "cgroup",
             Self::Mqueue => "mqueue",
             Self::File => "file",
+        }
+    }
+
+    /// The keys that it can't be without, besides those of every mount.
+    fn needs(self) -> &'static [&'static str] {
+        match self {
+            Self::Bind => &["source"],
+            Self::Overlay => &["lower"],
+            _ => &[],
         }
     }
 
@@ -222,6 +246,31 @@ impl MountType {
     }
 }
 
+/// Says which keys a mount of each type needs, and which mean nothing to it.
+fn keys_by_type(schema: &mut Schema) {
+    let rule = |kind: MountType| {
+        let meaningless = KEYS.iter().filter(|key| !kind.keys().contains(key));
+        let mut then = json!({"required": kind.needs(), "properties": {}});
+        kind.needs().iter().for_each(|key| then["properties"][*key] = json!({}));
+        meaningless.for_each(|key| then["properties"][*key] = json!(false));
+        match kind {
+            MountType::Overlay => {
+                then["properties"]["lower"] = json!({"type": "array", "minItems": 1});
+                then["dependentRequired"] = json!({"upper": ["work"], "work": ["upper"]});
+            }
+            MountType::File => then["oneOf"] = one_of("content", "source"),
+            _ => {}
+        }
+        let this = json!({"required": ["type"], "properties": {"type": {"const": kind.word()}}});
+        json!({"if": this, "then": then})
+    };
+    schema.insert("allOf".to_owned(), MountType::ALL.map(rule).into_iter().collect());
+}
+
+/// The keys that not every mount takes.
+const KEYS: [&str; 9] =
+    ["source", "recursive", "size", "mode", "content", "lower", "upper", "work", "options"];
+
 impl MountMap {
     fn given(&self) -> impl Iterator<Item = &'static str> {
         let given = [
@@ -230,10 +279,10 @@ impl MountMap {
             ("size", self.size.is_some()),
             ("mode", self.mode.is_some()),
             ("content", self.content.is_some()),
-            ("lower", !self.lower.is_empty()),
+            ("lower", self.lower.is_some()),
             ("upper", self.upper.is_some()),
             ("work", self.work.is_some()),
-            ("options", !self.options.is_empty()),
+            ("options", self.options.is_some()),
         ];
         given.into_iter().filter_map(|(key, given)| given.then_some(key))
     }
@@ -243,7 +292,7 @@ impl MountMap {
         if let Some(key) = self.given().find(|key| !kind.keys().contains(key)) {
             return Err(meaningless(kind, key));
         }
-        let options = std::mem::take(&mut self.options);
+        let options = self.options.take().unwrap_or_default();
         Ok(match kind {
             MountType::Bind => {
                 let source = self.source.take().ok_or_else(|| missing(kind, "source"))?.0;
@@ -263,15 +312,21 @@ impl MountMap {
     }
 
     fn overlay(&mut self, options: Vec<String>) -> Result<MountKind, Fault> {
-        if self.lower.is_empty() {
-            return Err(missing(self.kind, "lower"));
+        let lower = self.lower.take().ok_or_else(|| missing(self.kind, "lower"))?;
+        if lower.is_empty() {
+            return Err(Fault::value(
+                "an overlay has at least one lower directory",
+                "no directory",
+            )
+            .help("write the directories, the uppermost first")
+            .at("lower"));
         }
         if self.upper.is_some() != self.work.is_some() {
             let lacks = if self.upper.is_some() { "work" } else { "upper" };
             return Err(missing(self.kind, lacks).help("`upper` and `work` come together"));
         }
         Ok(MountKind::Overlay {
-            lower: std::mem::take(&mut self.lower).into_iter().map(|path| path.0).collect(),
+            lower: lower.into_iter().map(|path| path.0).collect(),
             upper: self.upper.take().map(|path| path.0),
             work: self.work.take().map(|path| path.0),
             options,
@@ -322,7 +377,7 @@ impl ShortOrLong for Mount {
     fn short_schema() -> Vec<Schema> {
         let target = AbsolutePath::components(":");
         let pattern = format!("^[^:~][^:]*:{target}(:(ro|rw))?$");
-        vec![json_schema!({"type": "string", "pattern": pattern})]
+        vec![text_schema(&pattern, Self::WANTED)]
     }
 
     fn short(text: &str) -> Result<Self, Fault> {
@@ -396,15 +451,15 @@ impl MountKind {
             }
             Self::Tmpfs { size, mode, options } => {
                 map.kind = MountType::Tmpfs;
-                (map.size, map.mode, map.options) = (size, mode, options);
+                (map.size, map.mode, map.options) = (size, mode, some(options));
             }
             Self::Overlay { lower, upper, work, options } => {
                 map.kind = MountType::Overlay;
-                map.lower = lower.into_iter().map(HostPath).collect();
+                map.lower = Some(lower.into_iter().map(HostPath).collect());
                 (map.upper, map.work, map.options) =
-                    (upper.map(HostPath), work.map(HostPath), options);
+                    (upper.map(HostPath), work.map(HostPath), some(options));
             }
-            Self::Proc { options } => (map.kind, map.options) = (MountType::Proc, options),
+            Self::Proc { options } => (map.kind, map.options) = (MountType::Proc, some(options)),
             Self::Sysfs => map.kind = MountType::Sysfs,
             Self::Cgroup => map.kind = MountType::Cgroup,
             Self::Mqueue => map.kind = MountType::Mqueue,
@@ -435,12 +490,17 @@ impl MountMap {
             size: None,
             mode: None,
             content: None,
-            lower: Vec::new(),
+            lower: None,
             upper: None,
             work: None,
-            options: Vec::new(),
+            options: None,
         }
     }
+}
+
+/// A list that says something.
+fn some(list: Vec<String>) -> Option<Vec<String>> {
+    (!list.is_empty()).then_some(list)
 }
 
 fn no_target(text: &str) -> Fault {
@@ -456,15 +516,38 @@ fn bad_option(text: &str, option: &str) -> Fault {
     .help("write `ro` (the default) or `rw`; the long form takes the others")
 }
 
+/// The path of a file of `files`.
+pub(crate) struct FilePath(AbsolutePath);
+
+impl Notation for FilePath {
+    const WANTED: &'static str = AbsolutePath::WANTED;
+    const KEY: bool = true;
+
+    fn pattern() -> String {
+        AbsolutePath::pattern()
+    }
+
+    fn read(text: &str) -> Result<Self, Fault> {
+        AbsolutePath::read(text).map(Self)
+    }
+}
+
+impl fmt::Display for FilePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// The long form of a file.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = one_of("content", "source")))]
 pub(crate) struct FileMap {
-    /// What stands in the file.
+    /// What stands in the file; by default the content of `source`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", example = &"hello\n")]
     content: Option<String>,
-    /// A file of the host whose content it gets.
+    /// A file of the host whose content it gets; none by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"./config.toml")]
     source: Option<HostPath>,
@@ -603,4 +686,4 @@ impl fmt::Display for Device {
         }
     }
 }
-notation!(Tmpfs, Device);
+notation!(Tmpfs, Device, FilePath);

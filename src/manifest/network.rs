@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::fault::{Fault, shown, unknown_word};
 use super::limits::plain_text;
-use super::notation::{Notation, notation, words};
+use super::notation::{Notation, described, notation, text_schema, words};
 use super::scalar::tilde;
 
 /// How the sandbox reaches the network.
@@ -119,8 +119,10 @@ impl Notation for Network {
     }
 
     fn schema() -> Schema {
-        let path = json_schema!({"type": "string", "pattern": Self::pattern(),
-            "description": "The path of an existing network namespace."});
+        let path = described(
+            text_schema(&Self::pattern(), Self::WANTED),
+            "The path of an existing network namespace.",
+        );
         json_schema!({"anyOf": [words(NETWORKS), path]})
     }
 
@@ -177,10 +179,9 @@ impl fmt::Display for SysctlValue {
 notation!(Network, SysctlValue);
 
 plain_text!(
-    SysctlName,
+    key SysctlName,
     "a sysctl of a namespace",
     r"^(net(\.[A-Za-z0-9_-]+)+|kernel\.(shm[a-z_]+|msg[a-z_]+|sem|domainname)|fs\.mqueue\.[a-z_]+)$",
-    None,
     is_namespaced,
     "only `net.*`, `kernel.shm*`, `kernel.msg*`, `kernel.sem`, `kernel.domainname` and `fs.mqueue.*` belong to a sandbox"
 );
@@ -203,19 +204,31 @@ fn is_namespaced(name: &str) -> bool {
         || rest.strip_prefix("shm").or_else(|| rest.strip_prefix("msg")).is_some_and(word)
 }
 
+/// An address of IPv4, or one of IPv6 with `::` wherever it may stand.
+fn address_pattern() -> String {
+    let (byte, word) = ("(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])", "[0-9A-Fa-f]{1,4}");
+    let mut all = vec![format!(r"({byte}\.){{3}}{byte}"), format!("({word}:){{7}}{word}")];
+    for before in 1..7 {
+        let after = 7 - before;
+        all.push(format!("({word}:){{{before}}}(:{word}){{1,{after}}}"));
+    }
+    all.extend([format!("({word}:){{1,7}}:"), format!(":((:{word}){{1,7}}|:)")]);
+    format!("^({})$", all.join("|"))
+}
+
 plain_text!(
     Address,
     "an IP address",
-    "^[0-9A-Fa-f.:]+$",
+    address_pattern(),
     None,
-    |text| text.parse::<IpAddr>().is_ok(),
+    // An IPv4 address within one of IPv6 is left out: it is another way to write the same.
+    |text| text.parse::<IpAddr>().is_ok() && !(text.contains(':') && text.contains('.')),
     "write an address such as `127.0.0.1` or `\"::1\"`"
 );
 plain_text!(
-    ExtraHost,
+    key ExtraHost,
     "a host name",
     "^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$",
-    None,
     |text| {
         let end = |c: char| c.is_ascii_alphanumeric() || c == '_';
         text.starts_with(end)

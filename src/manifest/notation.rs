@@ -25,8 +25,16 @@ pub(crate) trait Notation: Sized {
         Self::read(&number.to_string())
     }
 
+    /// It is the key of a mapping, where no `${…}` is replaced.
+    const KEY: bool = false;
+
     fn schema() -> Schema {
-        let text = json_schema!({"type": "string", "pattern": Self::pattern()});
+        let pattern = Self::pattern();
+        let text = if Self::KEY {
+            json_schema!({"type": "string", "pattern": pattern})
+        } else {
+            text_schema(&pattern, Self::WANTED)
+        };
         match Self::INTEGERS {
             None => text,
             Some((least, most)) => json_schema!({
@@ -34,6 +42,56 @@ pub(crate) trait Notation: Sized {
             }),
         }
     }
+}
+
+/// A `${…}` or `$$` in a text: what stands there in the end, no schema can know.
+pub(crate) const VARIABLE: &str = r"\$[{$]";
+
+/// A text that fits a pattern, or has a variable in it; an editor says what is wanted.
+pub(crate) fn text_schema(pattern: &str, wanted: &str) -> Schema {
+    if pattern.is_empty() {
+        return json_schema!({"type": "string"});
+    }
+    json_schema!({"type": "string", "pattern": format!("{pattern}|{VARIABLE}"),
+        "patternErrorMessage": format!("{wanted} is wanted")})
+}
+
+/// A pattern of the decimal numbers up to `most`.
+pub(crate) fn up_to(most: u64) -> String {
+    let digits = most.to_string();
+    let mut all = vec![digits.clone()];
+    for (n, digit) in digits.bytes().enumerate().filter(|(_, digit)| *digit > b'0') {
+        let (lead, rest) = (&digits[..n], digits.len() - n - 1);
+        let least = if n == 0 && rest > 0 { '1' } else { '0' };
+        let (below, any) = (char::from(digit - 1), format!("[0-9]{{{rest}}}"));
+        if below >= least {
+            all.push(format!("{lead}[{least}-{below}]{any}"));
+        }
+    }
+    if digits.len() > 1 {
+        all.push(format!("[0-9]{{1,{}}}", digits.len() - 1));
+    }
+    format!("0*({})", all.join("|").replace("[0-9]{0}", "").replace("[0-9]{1}", "[0-9]"))
+}
+
+/// Exactly one of two keys stands in a mapping.
+pub(crate) fn one_of(one: &str, other: &str) -> serde_json::Value {
+    let this = |this: &str, that: &str| serde_json::json!({"required": [this], "properties": {this: {}, that: false}});
+    serde_json::json!([this(one, other), this(other, one)])
+}
+
+/// The same schema with a description.
+pub(crate) fn described(mut schema: Schema, description: &str) -> Schema {
+    schema.insert("description".to_owned(), description.into());
+    schema
+}
+
+/// A mapping whose keys have a notation.
+pub(crate) fn keyed<K: schemars::JsonSchema, V: schemars::JsonSchema>(
+    generator: &mut SchemaGenerator,
+) -> Schema {
+    json_schema!({"type": "object", "propertyNames": generator.subschema_for::<K>(),
+        "additionalProperties": generator.subschema_for::<V>()})
 }
 
 /// Reads a [`Notation`].

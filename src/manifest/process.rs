@@ -8,7 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::fault::{Fault, shown};
 use super::limits::plain_text;
-use super::notation::{Notation, ShortOrLong, Written, notation, short_or_long, words};
+use super::notation::{
+    Notation, ShortOrLong, Written, described, notation, short_or_long, text_schema, words,
+};
 use super::scalar::HostPath;
 
 /// What runs.
@@ -235,15 +237,15 @@ impl JsonSchema for Text {
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VarMap {
-    /// The value when neither `--set` nor the caller's environment gives one.
+    /// The value unless `--set` gives another; by default the caller's environment gives it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Text", example = &"release")]
     default: Option<Text>,
-    /// What the variable is for.
+    /// What the variable is for. Nothing by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", example = &"how the program is built")]
     description: Option<String>,
-    /// The values that it may have.
+    /// The values that it may have; by default any.
     #[serde(default, rename = "enum", skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = &["debug", "release"])]
     choices: Vec<Text>,
@@ -365,8 +367,8 @@ macro_rules! stream {
             }
 
             fn schema() -> Schema {
-                let file = json_schema!({"type": "string", "pattern": Self::pattern(),
-                    "description": "A file of the host."});
+                let file =
+                    described(text_schema(&Self::pattern(), Self::WANTED), "A file of the host.");
                 json_schema!({"anyOf": [words(&[$(($word, $meaning)),*]), file]})
             }
 
@@ -413,22 +415,22 @@ stream!(
 
 impl Ulimit {
     const ALL: &[(&str, &str)] = &[
-        ("as", "Address space in bytes."),
-        ("core", "Core dumps in bytes; 0 by default."),
-        ("cpu", "Processor time in seconds, of one process."),
-        ("data", "Data segment in bytes."),
-        ("fsize", "Size of a file that is written, in bytes."),
-        ("locks", "File locks."),
-        ("memlock", "Locked memory in bytes."),
-        ("msgqueue", "POSIX message queues in bytes."),
-        ("nice", "How far the nice value may be raised."),
-        ("nofile", "Open files."),
-        ("nproc", "Processes of the user."),
-        ("rss", "Resident memory in bytes; without effect on Linux."),
-        ("rtprio", "Real-time priority."),
-        ("rttime", "Real-time processor time in microseconds."),
-        ("sigpending", "Queued signals."),
-        ("stack", "Stack in bytes."),
+        ("as", "Address space in bytes; the caller's by default."),
+        ("core", "Core dumps in bytes; none by default."),
+        ("cpu", "Processor time in seconds, of one process; the caller's by default."),
+        ("data", "Data segment in bytes; the caller's by default."),
+        ("fsize", "Size of a file that is written, in bytes; the caller's by default."),
+        ("locks", "File locks; the caller's by default."),
+        ("memlock", "Locked memory in bytes; the caller's by default."),
+        ("msgqueue", "POSIX message queues in bytes; the caller's by default."),
+        ("nice", "How far the nice value may be raised; the caller's by default."),
+        ("nofile", "Open files; by default 1024, which may be raised to 524288."),
+        ("nproc", "Processes of the user; by default 4096 where no control group counts them."),
+        ("rss", "Resident memory in bytes, without effect on Linux; the caller's by default."),
+        ("rtprio", "Real-time priority; the caller's by default."),
+        ("rttime", "Real-time processor time in microseconds; the caller's by default."),
+        ("sigpending", "Queued signals; the caller's by default."),
+        ("stack", "Stack in bytes; the caller's by default."),
     ];
 }
 
@@ -445,15 +447,17 @@ pub(crate) fn ulimits_schema(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "object", "properties": properties, "additionalProperties": false})
 }
 
+/// What is more is unlimited.
+const MOST_LIMIT: u64 = 999_999_999_999_999_999;
+
 plain_text!(
     LimitNumber,
     "a number or `unlimited`",
-    r"^([0-9]{1,18}|unlimited)$",
-    Some((0, i64::MAX as u64)),
+    r"^(0*[0-9]{1,18}|unlimited)$",
+    Some((0, MOST_LIMIT)),
     |text| text == "unlimited"
-        || text.len() <= 19
-            && text.bytes().all(|b| b.is_ascii_digit())
-            && text.parse::<i64>().is_ok(),
+        || text.bytes().all(|b| b.is_ascii_digit())
+            && text.parse::<u64>().is_ok_and(|number| number <= MOST_LIMIT),
     "write a number, or `unlimited`"
 );
 
@@ -486,8 +490,8 @@ impl ShortOrLong for UlimitValue {
 
     fn short_schema() -> Vec<Schema> {
         vec![
-            json_schema!({"type": "integer", "minimum": 0, "maximum": i64::MAX}),
-            json_schema!({"type": "string", "pattern": LimitNumber::pattern()}),
+            json_schema!({"type": "integer", "minimum": 0, "maximum": MOST_LIMIT}),
+            text_schema(&LimitNumber::pattern(), Self::WANTED),
         ]
     }
 
@@ -544,7 +548,7 @@ impl ShortOrLong for Report {
     type Long = ReportMap;
 
     fn short_schema() -> Vec<Schema> {
-        vec![json_schema!({"type": "string", "pattern": HostPath::pattern()})]
+        vec![text_schema(&HostPath::pattern(), Self::WANTED)]
     }
 
     fn short(text: &str) -> Result<Self, Fault> {

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use schemars::{JsonSchema, Schema, json_schema};
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use super::Size;
 use super::fault::{Fault, unknown_word};
-use super::notation::{Notation, ShortOrLong, Written, short_or_long, words};
+use super::notation::{Notation, ShortOrLong, Written, short_or_long, text_schema, words};
 use super::scalar::HostPath;
 
 /// The root file system.
@@ -42,12 +42,16 @@ pub enum Write {
 /// The long form of `rootfs`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [
+    {"required": ["path"], "properties": {"path": {}, "host": {"not": {"const": true}}}},
+    {"required": ["host"], "properties": {"path": false, "host": {"not": {"const": false}}}},
+]))]
 pub(crate) struct RootfsMap {
-    /// The directory.
+    /// The directory; by default none, and `host` must be true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"./rootfs")]
     path: Option<HostPath>,
-    /// The host's own /usr, read-only, and a generated /etc.
+    /// The host's own /usr, read-only, and a generated /etc; false by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "bool", example = true)]
     host: Option<bool>,
@@ -55,7 +59,7 @@ pub(crate) struct RootfsMap {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"discard")]
     write: Option<Write>,
-    /// The most that the layer of `write: discard` may hold.
+    /// The most that the layer of `write: discard` may hold; by default what the kernel gives a tmpfs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"256m")]
     size: Option<Size>,
@@ -68,7 +72,7 @@ impl ShortOrLong for Rootfs {
     fn short_schema() -> Vec<Schema> {
         vec![
             words(&[("host", "The host's own /usr, read-only, and a generated /etc.")]),
-            json_schema!({"type": "string", "pattern": HostPath::pattern()}),
+            text_schema(&HostPath::pattern(), Self::WANTED),
         ]
     }
 

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::fault::{Fault, nearest, shown};
-use super::notation::{Notation, Through, notation};
+use super::notation::{Notation, Through, notation, up_to};
 
 /// A number of bytes: an integer, or `100m`, `1GiB`, `1.5g` (1024-based).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,10 +63,15 @@ notation!(Size, Duration, Name, Hostname, AbsolutePath, Mode, Id, User, Signal, 
 
 /// The largest number of bytes that the kernel can count.
 const MOST_BYTES: u64 = i64::MAX as u64;
-const UNITS: [(char, u32); 6] = [('k', 10), ('m', 20), ('g', 30), ('t', 40), ('p', 50), ('e', 60)];
+/// A unit, its power of two, and as many digits before it as can't come to too much.
+type Unit = (char, u32, usize);
+const UNITS: [Unit; 6] =
+    [('k', 10, 15), ('m', 20, 12), ('g', 30, 9), ('t', 40, 6), ('p', 50, 3), ('e', 60, 1)];
+const BYTE_DIGITS: usize = 18;
 
 impl Size {
-    pub(crate) const PATTERN: &str = r"([0-9]+[bB]?|[0-9]+(\.[0-9]+)?[kKmMgGtTpPeE]([iI]?[bB])?)";
+    /// As many digits before each unit as can't come to more than the kernel counts.
+    pub(crate) const PATTERN: &str = r"0*([0-9]{1,18}[bB]?|([0-9]{1,15}(\.[0-9]+)?[kK]|[0-9]{1,12}(\.[0-9]+)?[mM]|[0-9]{1,9}(\.[0-9]+)?[gG]|[0-9]{1,6}(\.[0-9]+)?[tT]|[0-9]{1,3}(\.[0-9]+)?[pP]|[0-7](\.[0-9]+)?[eE])([iI]?[bB])?)";
 }
 
 impl Notation for Size {
@@ -84,27 +89,30 @@ impl Notation for Size {
     fn read(text: &str) -> Result<Self, Fault> {
         let digits = text.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
         let (number, unit) = text.split_at(digits);
-        let Some(shift) = unit_shift(unit) else { return Err(bad_unit(text, number, unit)) };
+        let Some((shift, most)) = scale(unit) else { return Err(bad_unit(text, number, unit)) };
         let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
         if !(digits(whole) && digits(fraction)) || number.contains('.') && shift == 0 {
             return Err(not_a_size(text));
         }
-        scaled(whole, fraction, shift).map(Self).ok_or_else(|| {
-            Fault::value(format!("{} is more than 2^63 bytes", shown(text)), "too large")
+        let short = whole.trim_start_matches('0').len() <= most;
+        let size = scaled(whole, fraction, shift).filter(|_| short);
+        size.map(Self).ok_or_else(|| {
+            Fault::value(format!("{} is more than the kernel can count", shown(text)), "too large")
+                .help("leave the limit out to have none")
         })
     }
 }
 
-/// The power of two of a unit.
-fn unit_shift(unit: &str) -> Option<u32> {
+/// The power of two of a unit, and how many digits may stand before it.
+fn scale(unit: &str) -> Option<(u32, usize)> {
     let unit = unit.to_ascii_lowercase();
     if unit.is_empty() || unit == "b" {
-        return Some(0);
+        return Some((0, BYTE_DIGITS));
     }
     let (prefix, rest) = unit.split_at_checked(1)?;
-    let known = UNITS.iter().find(|(letter, _)| prefix.starts_with(*letter))?;
-    matches!(rest, "" | "b" | "ib").then_some(known.1)
+    let (_, shift, digits) = UNITS.iter().find(|(letter, ..)| prefix.starts_with(*letter))?;
+    matches!(rest, "" | "b" | "ib").then_some((*shift, *digits))
 }
 
 /// `whole.fraction` × 2^`shift`, if the kernel can count it.
@@ -132,11 +140,11 @@ fn bad_unit(text: &str, number: &str, unit: &str) -> Fault {
         "unknown unit",
     );
     let meant = unit.chars().next().map(|c| c.to_ascii_lowercase());
-    let known = UNITS.iter().find(|(letter, _)| Some(*letter) == meant);
+    let known = UNITS.iter().find(|(letter, ..)| Some(*letter) == meant);
     let words = ["megs", "meg", "mega", "megabytes", "mbytes", "kilobytes", "gigs", "gigabytes"];
     match known {
-        Some((letter, _))
-            if words.contains(&&*unit.to_ascii_lowercase()) || unit_shift(unit).is_some() =>
+        Some((letter, ..))
+            if words.contains(&&*unit.to_ascii_lowercase()) || scale(unit).is_some() =>
         {
             fault.help(format!("write `{number}{letter}`")).fix(format!("{number}{letter}"))
         }
@@ -146,9 +154,9 @@ fn bad_unit(text: &str, number: &str, unit: &str) -> Fault {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fits = |unit: &&(char, u32)| self.0 > 0 && self.0.trailing_zeros() >= unit.1;
+        let fits = |unit: &&Unit| self.0 > 0 && self.0.trailing_zeros() >= unit.1;
         match UNITS.iter().rev().find(fits) {
-            Some((letter, shift)) => write!(f, "{}{letter}", self.0 >> shift),
+            Some((letter, shift, _)) => write!(f, "{}{letter}", self.0 >> shift),
             None => write!(f, "{}", self.0),
         }
     }
@@ -159,9 +167,13 @@ impl Notation for Duration {
     const INTEGERS: Option<(u64, u64)> = Some((0, MOST_SECONDS));
 
     fn pattern() -> String {
-        "^([0-9]+|[0-9]+h([0-9]+m)?([0-9]+s)?([0-9]+ms)?|[0-9]+m([0-9]+s)?([0-9]+ms)?\
-         |[0-9]+s([0-9]+ms)?|[0-9]+ms)$"
-            .to_owned()
+        let part = |unit: &str| {
+            let most = TIMES.iter().find(|(name, ..)| *name == unit).map_or(0, |time| time.2);
+            format!("0*[0-9]{{1,{most}}}{unit}")
+        };
+        let [h, m, s, ms] = ["h", "m", "s", "ms"].map(part);
+        let bare = s.trim_end_matches('s');
+        format!("^({bare}|{h}({m})?({s})?({ms})?|{m}({s})?({ms})?|{s}({ms})?|{ms})$")
     }
 
     fn number(number: u64) -> Result<Self, Fault> {
@@ -169,43 +181,49 @@ impl Notation for Duration {
     }
 
     fn read(text: &str) -> Result<Self, Fault> {
-        let most = u128::from(MOST_SECONDS) * 1000;
-        let millis = milliseconds(text).ok_or_else(|| not_a_duration(text))?;
-        match u64::try_from(millis) {
-            Ok(millis) if u128::from(millis) <= most => {
-                Ok(Self(std::time::Duration::from_millis(millis)))
+        match milliseconds(text) {
+            Some(Some(millis)) => Ok(Self(std::time::Duration::from_millis(millis))),
+            Some(None) => {
+                Err(Fault::value(format!("{} is more than ten years", shown(text)), "too long")
+                    .help("leave it out to have no limit"))
             }
-            _ => Err(Fault::value(format!("{} is more than 100 years", shown(text)), "too long")),
+            None => Err(not_a_duration(text)),
         }
     }
 }
 
-const MOST_SECONDS: u64 = 100 * 365 * 24 * 3600;
-const TIMES: [(&str, u128); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+const MOST_SECONDS: u64 = 999_999_999;
+/// A unit, its milliseconds, and as many digits before it as are enough for ten years.
+const TIMES: [(&str, u64, usize); 4] =
+    [("h", 3_600_000, 5), ("m", 60_000, 7), ("s", 1000, 9), ("ms", 1, 12)];
 
-/// Hours, minutes, seconds, milliseconds, each at most once and in this order.
-fn milliseconds(text: &str) -> Option<u128> {
+/// Hours, minutes, seconds, milliseconds, each at most once and in this order; nothing inside:
+/// they have too many digits.
+fn milliseconds(text: &str) -> Option<Option<u64>> {
     if text.bytes().all(|b| b.is_ascii_digit()) {
-        return Some(amount(text)?.saturating_mul(1000));
+        return amount(text, 1000, 9);
     }
-    let (mut rest, mut total, mut next) = (text, 0_u128, 0);
+    let (mut rest, mut total, mut next) = (text, Some(0), 0);
     while !rest.is_empty() {
         let (number, after) = rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count());
         let (unit, after) =
             after.split_at(after.bytes().take_while(u8::is_ascii_alphabetic).count());
-        let at = TIMES.iter().position(|(name, _)| *name == unit)?;
+        let at = TIMES.iter().position(|(name, ..)| *name == unit)?;
         if at < next {
             return None;
         }
-        total = total.saturating_add(amount(number)?.saturating_mul(TIMES[at].1));
+        let part = amount(number, TIMES[at].1, TIMES[at].2)?;
+        total = total.zip(part).map(|(total, part)| total + part);
         (rest, next) = (after, at + 1);
     }
     Some(total)
 }
 
-/// Digits as a number; too many of them are simply a very large one.
-fn amount(digits: &str) -> Option<u128> {
-    (!digits.is_empty()).then(|| digits.parse().unwrap_or(u128::MAX))
+/// Digits times their worth, unless there are too many of them.
+fn amount(digits: &str, worth: u64, most: usize) -> Option<Option<u64>> {
+    let short = digits.trim_start_matches('0').len() <= most;
+    let number = if short { digits.parse::<u64>().ok() } else { None };
+    (!digits.is_empty()).then(|| number.map(|number| number * worth))
 }
 
 fn not_a_duration(text: &str) -> Fault {
@@ -231,11 +249,11 @@ fn not_a_duration(text: &str) -> Fault {
 
 impl fmt::Display for Duration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = self.0.as_millis();
+        let mut rest = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
         if rest == 0 {
             return f.write_str("0s");
         }
-        for (unit, worth) in TIMES {
+        for (unit, worth, _) in TIMES {
             if rest >= worth {
                 write!(f, "{}{unit}", rest / worth)?;
                 rest %= worth;
@@ -370,14 +388,18 @@ impl fmt::Display for Mode {
 
 /// The largest id; the one above means "none" to the kernel.
 const MOST_ID: u64 = u32::MAX as u64 - 1;
-const ID: &str = r"([0-9]+|[A-Za-z_][A-Za-z0-9_.-]*\$?)";
+
+/// What a user or group is written as.
+fn id() -> String {
+    format!(r"({}|[A-Za-z_][A-Za-z0-9_.-]*\$?)", up_to(MOST_ID))
+}
 
 impl Notation for Id {
     const WANTED: &'static str = "a name or number";
     const INTEGERS: Option<(u64, u64)> = Some((0, MOST_ID));
 
     fn pattern() -> String {
-        format!("^{ID}$")
+        format!("^{}$", id())
     }
 
     fn read(text: &str) -> Result<Self, Fault> {
@@ -417,7 +439,7 @@ impl Notation for User {
     const INTEGERS: Option<(u64, u64)> = Some((0, MOST_ID));
 
     fn pattern() -> String {
-        format!("^{ID}(:{ID})?$")
+        format!("^{0}(:{0})?$", id())
     }
 
     fn read(text: &str) -> Result<Self, Fault> {

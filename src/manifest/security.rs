@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::AbsolutePath;
 use super::fault::{Fault, nearest, shown, unknown_word};
 use super::limits::plain_text;
-use super::notation::{Notation, ShortOrLong, Written, notation, short_or_long, words};
+use super::notation::{
+    Notation, ShortOrLong, Written, described, notation, short_or_long, text_schema, words,
+};
 use super::scalar::HostPath;
 use crate::capability::Capability;
 
@@ -111,11 +113,11 @@ pub(crate) struct SecurityMap {
     /// The second wall: landlock(7).
     #[schemars(example = &"required")]
     landlock: Landlock,
-    /// The paths that are hidden; without a word those of the OCI runtimes.
+    /// The paths that are hidden; by default those of the OCI runtimes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<AbsolutePath>", example = &["/proc/kcore"])]
     masked_paths: Option<Vec<AbsolutePath>>,
-    /// The paths that can't be written; without a word those of the OCI runtimes.
+    /// The paths that can't be written; by default those of the OCI runtimes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<AbsolutePath>", example = &["/proc/sys"])]
     readonly_paths: Option<Vec<AbsolutePath>>,
@@ -218,15 +220,15 @@ impl ShortOrLong for Security {
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SeccompMap {
-    /// The profile that the filter starts from; without a word the one of `level`.
+    /// The profile that the filter starts from; by default the one of `level`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"strict")]
     base: Option<BaseName>,
-    /// System calls let through besides.
+    /// System calls let through besides; none by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = &["io_uring_setup"])]
     allow: Vec<SystemCall>,
-    /// System calls refused besides.
+    /// System calls refused besides; none by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = &["ptrace"])]
     deny: Vec<SystemCall>,
@@ -255,8 +257,10 @@ impl Notation for BaseName {
     }
 
     fn schema() -> Schema {
-        let file = json_schema!({"type": "string", "pattern": Self::pattern(),
-            "description": "A profile in the JSON of the OCI runtime specification; the path has a slash."});
+        let file = described(
+            text_schema(&Self::pattern(), Self::WANTED),
+            "A profile in the JSON of the OCI runtime specification; the path has a slash.",
+        );
         json_schema!({"anyOf": [words(BASES), file]})
     }
 

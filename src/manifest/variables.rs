@@ -24,10 +24,9 @@ pub struct Variables {
 }
 
 plain_text!(
-    VarName,
+    key VarName,
     "the name of a variable",
     "^[A-Za-z_][A-Za-z0-9_]*$",
-    None,
     is_name,
     "write letters, digits and `_`, beginning with a letter"
 );

@@ -129,13 +129,6 @@ impl Walk<'_> {
             }
             None => self.key(schema, entry, &place),
         }
-        // Keys with a notation may also stand as a pattern.
-        let patterns = schema.get("patternProperties").and_then(Json::as_object);
-        if let Some((_, of)) =
-            patterns.and_then(|all| all.iter().find(|(pattern, _)| *pattern != "^x-"))
-        {
-            self.value(of, &entry.value, &place);
-        }
     }
 
     /// A key that has a notation of its own.
@@ -243,6 +236,7 @@ fn read_as(name: &str, node: &Node) -> Option<Result<(), Refusal>> {
         Environment,
         environment::EnvName,
         Mount,
+        mounts::FilePath,
         mounts::MountType,
         Proc,
         File,
