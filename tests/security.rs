@@ -194,3 +194,31 @@ fn landlock_is_a_word_of_the_manifest() {
         assert!(there || !here.contains("landlock"), "{ran:?}");
     }
 }
+
+/// Landlock would hide a way out of the mounts, so it is left out here: nothing of the old root
+/// may be mounted anywhere, and `/..` is `/` itself.
+#[test]
+fn the_old_root_is_gone_whatever_the_new_one_is() {
+    let root = support::busybox_root();
+    let root = root.display();
+    let rootfs = [
+        "rootfs: host".to_owned(),
+        "files: {/etc/motd: hello}".to_owned(),
+        format!("rootfs: {root}"),
+        format!("rootfs: {root}\nfiles: {{/etc/motd: hello}}"),
+        format!("rootfs: {{path: {root}, write: none}}"),
+    ];
+    for more in rootfs {
+        let more = format!("{more}\nsecurity: {{landlock: none}}");
+        let script = "ls /; echo and; ls /..; echo and; cat /proc/self/mountinfo";
+        for ran in inside(&more, script) {
+            let told = ran.expect(0).stdout;
+            let [root, above, mounts] = told.split("and\n").collect::<Vec<_>>()[..] else {
+                panic!("{told}")
+            };
+            assert_eq!(root, above, "{more}");
+            let roots = mounts.lines().filter(|line| line.split(' ').nth(4) == Some("/"));
+            assert_eq!(roots.count(), 1, "{more}\n{mounts}");
+        }
+    }
+}

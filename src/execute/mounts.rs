@@ -218,7 +218,8 @@ impl Tree {
 
     /// Changes to the new root and lets go of the old, and of all that is not needed any more.
     pub(super) fn pivot(&mut self) -> Result<()> {
-        sys::pivot_root(self.at_root()?)?;
+        // The scratch file system lies between the old root and the new.
+        sys::pivot_root(self.at_root()?, usize::from(self.scratch.is_some()))?;
         *self = Self::default();
         Ok(())
     }

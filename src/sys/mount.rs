@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::libc;
 
 use super::{Call, Fault, Named, Result, c};
@@ -170,14 +170,34 @@ pub fn private_mounts() -> Result<()> {
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).of(Call::Mount)
 }
 
-/// Makes `root` this process's root, and lets go of the old one.
-pub fn pivot_root(root: BorrowedFd<'_>) -> Result<()> {
+/// Makes `root` this process's root, and lets go of the old one and of the `above` mounts that
+/// were stacked on it. What stays stacked on the new root would be reached by `/..`.
+pub fn pivot_root(root: BorrowedFd<'_>, above: usize) -> Result<()> {
     use nix::mount::{MntFlags, umount2};
     nix::unistd::fchdir(root).of(Call::Fchdir)?;
     // The old root is stacked on the new, at "/", and taken off from above.
     nix::unistd::pivot_root(".", ".").of(Call::PivotRoot)?;
-    umount2(".", MntFlags::MNT_DETACH).of(Call::Umount2)?;
-    nix::unistd::chdir("/").of(Call::Chdir)
+    for _ in 0..=above {
+        umount2(".", MntFlags::MNT_DETACH).of(Call::Umount2)?;
+    }
+    nix::unistd::chdir("/").of(Call::Chdir)?;
+    let alone = mount_id(root, c"")? == mount_id(AT_FDCWD, c"/..")?;
+    if alone { Ok(()) } else { Err(Call::CheckMount.fault(Errno::ESTALE)) }
+}
+
+/// The number of the mount that a path leads to (statx(2)).
+fn mount_id(dir: BorrowedFd<'_>, path: &CStr) -> Result<u64> {
+    // SAFETY: zero is a valid value of every field.
+    let mut seen: libc::statx = unsafe { MaybeUninit::zeroed().assume_init() };
+    let (dir, flags) = (dir.as_raw_fd(), libc::AT_EMPTY_PATH);
+    // SAFETY: `path` and `seen` outlive the call.
+    let returned =
+        unsafe { libc::statx(dir, path.as_ptr(), flags, libc::STATX_MNT_ID, &raw mut seen) };
+    Call::CheckMount.check(returned.into())?;
+    if seen.stx_mask & libc::STATX_MNT_ID == 0 {
+        return Err(Call::CheckMount.fault(Errno::ENOSYS));
+    }
+    Ok(seen.stx_mnt_id)
 }
 
 /// The file system behind `fd` is the one with this magic number (statfs(2)).
