@@ -18,6 +18,7 @@ mod program;
 mod scarcity;
 
 use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 
@@ -37,11 +38,14 @@ use look::View;
 /// was to become the command. `root` is the new root file system until it is pivoted to.
 #[must_use]
 pub fn inside(plan: &Plan, n: u16, fault: Fault, root: Option<BorrowedFd<'_>>) -> Option<String> {
-    let view = View::here()?;
-    let root = root.and_then(View::at);
-    let scene =
-        Scene { plan, view: &view, root: root.as_ref(), inside: true, pivoted: pivoted(plan, n) };
-    scene.why(action(plan, n)?.0, fault).map(Finding::encode)
+    let look = || {
+        let view = View::here()?;
+        let root = root.and_then(View::at);
+        let (root, pivoted) = (root.as_ref(), pivoted(plan, n));
+        let scene = Scene { plan, view: &view, root, inside: true, pivoted };
+        scene.why(action(plan, n)?.0, fault)
+    };
+    scarcity::descriptors(fault.errno).or_else(look).map(Finding::encode)
 }
 
 /// Step `n` comes after the pivot.
@@ -49,18 +53,32 @@ fn pivoted(plan: &Plan, n: u16) -> bool {
     plan.init.iter().any(|step| matches!(step.action, Init::PivotRoot) && step.n < n)
 }
 
+/// Looks for the reason of a fault of the runner's own, before it undoes what it has made.
+#[must_use]
+pub fn outside(plan: &Plan, n: u16, fault: Fault) -> Option<String> {
+    let look = || {
+        let view = View::here()?;
+        let scene = Scene { plan, view: &view, root: None, inside: false, pivoted: false };
+        scene.why(action(plan, n)?.0, fault)
+    };
+    scarcity::descriptors(fault.errno).or_else(look).map(Finding::encode)
+}
+
 /// Says what failed, why, what asked for it, and what to do.
 #[must_use]
 pub fn problem(plan: &Plan, host: &Host, failure: &Failure) -> Problem {
-    let found = match &failure.evidence {
-        Some(text) => Some(Finding::decode(text)),
-        None => outside(plan, failure),
-    };
+    let found = failure.evidence.as_deref().map(Finding::decode);
     let found = found.or_else(|| scarcity::ordinary(failure.fault, host));
+    let found = found.map(|found| match code(plan, failure) {
+        "command_not_found" => on_the_host(plan, found),
+        _ => found,
+    });
     let (what, origin) = named(plan, failure.n);
+    let asked = || origin.map_or_else(Pointer::root, |origin| origin.key.clone());
+    let blamed = found.as_ref().and_then(|found| found.key.as_deref()).map(pointer);
     Problem {
         code: code(plan, failure),
-        at: Place::Value(origin.map_or_else(Pointer::root, |origin| origin.key.clone())),
+        at: Place::Value(blamed.unwrap_or_else(asked)),
         text: sentence(&what, found.as_ref(), failure.fault),
         label: label(origin),
         help: found.and_then(|found| found.help),
@@ -68,10 +86,8 @@ pub fn problem(plan: &Plan, host: &Host, failure: &Failure) -> Problem {
     }
 }
 
-fn outside(plan: &Plan, failure: &Failure) -> Option<Finding> {
-    let view = View::here()?;
-    let scene = Scene { plan, view: &view, root: None, inside: false, pivoted: false };
-    scene.why(action(plan, failure.n)?.0, failure.fault)
+fn pointer(key: &str) -> Pointer {
+    key.split('/').fold(Pointer::root(), |pointer, part| pointer.key(part))
 }
 
 fn named(plan: &Plan, n: u16) -> (String, Option<&Origin>) {
@@ -103,6 +119,23 @@ fn code(plan: &Plan, failure: &Failure) -> &'static str {
         Some((Action::Exec(_), _)) => "command_not_executable",
         _ => "step_failed",
     }
+}
+
+/// Adds where the host has a command that the sandbox has not.
+fn on_the_host(plan: &Plan, found: Finding) -> Finding {
+    let Some(command) = plan.exec.action.argv.first() else { return found };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places: Vec<_> = std::env::split_paths(&path).map(|dir| dir.join(command)).collect();
+    if command.contains('/') {
+        places = vec![PathBuf::from(command)];
+    }
+    let there = places.iter().find(|place| place.is_absolute() && place.is_file());
+    let Some(place) = there.map(|place| finding::name(place.to_string_lossy().as_bytes())) else {
+        return found;
+    };
+    let help = found.help.map(|help| format!("{help}; ")).unwrap_or_default();
+    let seen = "is the host's, and no part of the sandbox: `mounts` can show it inside";
+    Finding { help: Some(format!("{help}{place} {seen}")), ..found }
 }
 
 /// Whether the command itself is not there, so that the run ends with 127 and not with 126. A
@@ -161,7 +194,7 @@ struct Scene<'s> {
 impl Scene<'_> {
     /// The reason of `fault`, where it can be found.
     fn why(self, action: Action<'_>, fault: Fault) -> Option<Finding> {
-        scarcity::descriptors(self, fault.errno).or_else(|| match action {
+        match action {
             Action::Prepare(prepare) => self.prepare(prepare, fault),
             Action::Clone(clone) => identity::clone(self, clone, fault),
             Action::Attend(Attend::MapIds { kind, map, helper }) => {
@@ -174,7 +207,7 @@ impl Scene<'_> {
             Action::Spawn => scarcity::processes(self, fault.errno),
             Action::Command(command) => self.command(command, fault),
             Action::Exec(exec) => exec::why(self, exec, fault),
-        })
+        }
     }
 
     fn prepare(self, prepare: &Prepare, fault: Fault) -> Option<Finding> {
@@ -222,8 +255,8 @@ impl Scene<'_> {
             Init::Root(Root::Overlay { lower, upper }) => overlay::why(self, lower, upper, fault),
             Init::Mkdir { target, .. }
             | Init::Symlink { target, .. }
-            | Init::WriteFile { target, .. }
-            | Init::File { target, .. } => mount::make(self, target, fault),
+            | Init::WriteFile { target, .. } => mount::make(self, target, fault),
+            Init::File { target, .. } => mount::file(self, target, fault),
             Init::Bind(bind) => self.bind(bind, fault),
             Init::Mount(kernel) => mount::kernel(self, kernel, fault),
             Init::Mask { target } | Init::ReadOnlyPath { target } => {

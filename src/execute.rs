@@ -43,11 +43,27 @@ pub fn run(plan: &Plan, begun: Instant) -> Outcome {
         Err(fault) => Err(failure(plan.clone.n)(*fault)),
     };
     let mut outcome = ended.unwrap_or_else(failed);
+    look(plan, &mut outcome.ending);
     outcome.figures = cgroup::figures(&plan.supervise, outcome.figures);
     outcome.troubles.extend(run.undo.all());
     outcome.times.splice(0..0, run.times);
     outcome.figures.wall = begun.elapsed();
     outcome
+}
+
+/// Looks for the reason of a fault while everything stands as it was. What init has seen inside
+/// goes before what is seen from here, and that before a helper's words.
+fn look(plan: &Plan, ending: &mut Ending) {
+    let (Ending::Setup(failure) | Ending::NotFound(failure) | Ending::NotExecutable(failure)) =
+        ending
+    else {
+        return;
+    };
+    let ours = plan.attend.iter().any(|step| step.n == failure.n);
+    if failure.evidence.is_none() || ours {
+        let found = crate::cause::outside(plan, failure.n, failure.fault);
+        failure.evidence = found.or(failure.evidence.take());
+    }
 }
 
 /// What is known of a run whose command was never started.

@@ -146,6 +146,14 @@ pub struct IdRange {
     pub count: u32,
 }
 
+impl IdRange {
+    /// The id inside is one of the run.
+    #[must_use]
+    pub fn holds(&self, id: u32) -> bool {
+        id >= self.inside && id - self.inside < self.count
+    }
+}
+
 /// What init does to build the sandbox. Paths called `target` are inside the new root.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "action", rename_all = "snake_case")]

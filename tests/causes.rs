@@ -354,7 +354,110 @@ fn a_path_that_ends_in_a_dangling_link_is_told() {
     }
 }
 
+#[test]
+fn a_command_of_the_working_directory_is_found_there() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        stage.file("home/run.sh", "#!/bin/sh\n", 0o644);
+        stage.give(who);
+        let text = "rootfs: ./root\nworking_dir: /home\ncommand: [./run.sh]\n";
+        tells(stage.up(who, text), 126, 3, &["`/home/run.sh` has no permission", "mode 0644"]);
+        let text = text.replace("run.sh", "rum.sh");
+        let words = ["`/home/rum.sh` is not there", "did you mean `/home/run.sh`"];
+        tells(stage.up(who, &text), 127, 3, &words);
+    }
+}
+
+#[test]
+fn a_command_in_the_wrong_case_is_told() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let ran = stage.up(who, "rootfs: ./root\ncommand: [LS]\n");
+        tells(ran, 127, 2, &["`LS` is in no directory", "did you mean `ls`"]);
+    }
+}
+
+#[test]
+fn a_command_that_only_the_host_has_is_told() {
+    if !need("prlimit") {
+        return;
+    }
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let ran = stage.up(who, "rootfs: ./root\ncommand: [prlimit]\n");
+        tells(ran, 127, 2, &["/prlimit` is the host's", "`mounts` can show it inside"]);
+    }
+}
+
+#[test]
+fn a_root_that_is_no_root_file_system_is_told() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        fs::create_dir_all(stage.temp.join("pictures/summer")).unwrap();
+        stage.give(who);
+        let ran = stage.up(who, "rootfs: ./pictures\ncommand: [\"true\"]\n");
+        let words =
+            ["no directory of the sandbox's PATH is there", "`/summer`", "see that `rootfs`"];
+        tells(ran, 127, 2, &words);
+    }
+}
+
 // ---- places
+
+#[test]
+fn a_root_without_accounts_runs_as_root() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        fs::remove_file(stage.root("etc/passwd")).unwrap();
+        let text = "rootfs: ./root\nuser: NAME\ncommand: [id, -u]\n";
+        let ran = stage.up(who, &text.replace("NAME", "root")).expect(0);
+        assert_eq!(ran.stdout, "0\n");
+        let ran = stage.up(who, &text.replace("NAME", "rooot"));
+        tells(ran, 125, 2, &["/etc/passwd has no user `rooot`"]);
+    }
+}
+
+#[test]
+fn a_file_of_accounts_that_may_not_be_read_is_named() {
+    let stage = Stage::new(Who::User);
+    let passwd = stage.root("etc/passwd");
+    fs::set_permissions(passwd, Permissions::from_mode(0)).unwrap();
+    let ran = stage.up(Who::User, "rootfs: ./root\nuser: web\ncommand: [id]\n");
+    tells(ran, 125, 2, &["/etc/passwd", "user `web`", "can't be read: permission denied"]);
+}
+
+#[test]
+fn a_directory_of_a_user_who_is_not_mapped_is_named() {
+    if !need_root() {
+        return;
+    }
+    let stage = Stage::new(Who::Root);
+    let shut = stage.temp.join("shut");
+    busybox_root_at(&shut.join("root"));
+    chown(&shut, Some(4242), Some(4242)).unwrap();
+    fs::set_permissions(&shut, Permissions::from_mode(0o700)).unwrap();
+    let ran = stage.up(Who::Root, "rootfs: ./shut/root\ncommand: [id]\n");
+    let words = ["shut`", "can't be searched by uid 0", "not mapped in the sandbox", "mode 0700"];
+    tells(ran, 125, 1, &words);
+}
+
+#[test]
+fn a_file_over_a_directory_of_the_root_is_refused_in_words() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let ran = stage.up(who, "rootfs: ./root\ncommand: [id]\nfiles: {/home: text}\n");
+        tells(ran, 125, 3, &["`/home` is a directory in the root file system", "a file"]);
+    }
+}
+
+#[test]
+fn a_layer_inside_of_its_root_is_named() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let text = "rootfs:\n  path: ./root\n  write: {keep: ./root/home}\ncommand: [id]\n";
+        tells(stage.up(who, text), 125, 3, &["lie one in the other", "keep the layer outside"]);
+    }
+}
 
 #[test]
 fn a_working_directory_that_is_not_there_is_named() {
@@ -454,7 +557,7 @@ fn a_layer_that_is_full_is_named() {
             "rootfs: {{path: ./root, size: 64k}}\ncommand: [\"true\"]\nfiles: {{/home/big: {big}}}\n"
         );
         let ran = stage.up(who, &text);
-        ran.expect(125).says("ENOSPC").says("full").says("box.yaml:3:");
+        tells(ran, 125, 1, &["ENOSPC", "full", "may hold 64 KiB", "raise `rootfs.size`"]);
     }
 }
 

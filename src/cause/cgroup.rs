@@ -6,7 +6,7 @@ use nix::errno::Errno;
 
 use super::Scene;
 use super::finding::{Finding, list, name};
-use super::look::View;
+use super::look::{View, owner};
 use super::{mount, scarcity};
 use crate::sys::Fault;
 
@@ -94,12 +94,8 @@ fn full(view: &View, parent: &str) -> Option<Finding> {
 }
 
 fn not_ours(view: &View, dir: &str) -> Finding {
-    let owner = view.stat(dir).map_or_else(
-        |_| String::new(),
-        |stat| {
-            format!(": it belongs to uid {} with mode {:04o}", stat.st_uid, stat.st_mode & 0o7777)
-        },
-    );
+    let owner =
+        view.stat(dir).map_or_else(|_| String::new(), |stat| format!(": it {}", owner(&stat)));
     Finding::new(
         format!(
             "uid {} may not change the control group {}{owner}",
@@ -243,10 +239,10 @@ fn refused(view: &View, path: &Path, dir: &str, file: &str) -> Finding {
     }
     Finding::new(
         format!(
-            "uid {} may not write {}, which belongs to uid {} with mode {mode:04o}",
+            "uid {} may not write {}, which {}",
             nix::unistd::geteuid(),
             name(text.as_bytes()),
-            stat.st_uid
+            owner(&stat)
         ),
         "a group may be delegated without this file: let its owner set it, or run as root",
     )

@@ -1,14 +1,16 @@
 //! Why the command was not executed.
 
+use std::path::{Path, PathBuf};
+
 use nix::errno::Errno;
 use nix::sys::statvfs::FsFlags;
 
 use super::Scene;
 use super::finding::{Finding, list, name};
-use super::look::{Kind, View};
+use super::look::{Kind, View, owner};
 use super::program::{Elf, Program, Script};
 use super::scarcity;
-use crate::plan::Exec;
+use crate::plan::{Exec, Init};
 use crate::sys::Fault;
 
 pub(super) fn why(scene: Scene<'_>, exec: &Exec, fault: Fault) -> Option<Finding> {
@@ -19,11 +21,21 @@ pub(super) fn why(scene: Scene<'_>, exec: &Exec, fault: Fault) -> Option<Finding
         _ => {}
     }
     let view = scene.sandbox()?;
-    match exec.candidates.iter().find(|path| view.kind(path).is_ok() && to_blame(view, path, fault))
-    {
+    let candidates: Vec<_> = exec.candidates.iter().map(|path| absolute(scene, path)).collect();
+    match candidates.iter().find(|path| view.kind(path).is_ok() && to_blame(view, path, fault)) {
         Some(path) => file(view, path, fault).map(Finding::there),
-        None => Some(missing(view, exec)),
+        None => Some(missing(view, exec, &candidates)),
     }
+}
+
+/// A path as it is looked up from the working directory.
+fn absolute(scene: Scene<'_>, path: &str) -> String {
+    let dir = scene.plan.init.iter().rev().find_map(|step| match &step.action {
+        Init::Chdir { path } => Some(path.as_str()),
+        _ => None,
+    });
+    let whole = Path::new("/").join(dir.unwrap_or_default()).join(path);
+    whole.components().collect::<PathBuf>().to_string_lossy().into_owned()
 }
 
 /// The search goes on past what it may not execute: the file that ended it is the first one
@@ -101,10 +113,7 @@ fn denied(view: &View, path: &str, what: &str) -> Option<Finding> {
     };
     (bits & 1 == 0).then(|| {
         Finding::new(
-            format!(
-                "uid {uid}, gid {gid} may not execute {path_}, which belongs to uid {}, gid {} with mode {mode:04o}",
-                stat.st_uid, stat.st_gid
-            ),
+            format!("uid {uid}, gid {gid} may not execute {path_}, which {}", owner(&stat)),
             format!("`chmod` {what}, or run as another `user`"),
         )
     })
@@ -304,17 +313,20 @@ fn odd(path: &str, fault: Fault) -> Option<Finding> {
 
 // ---- the file is not there
 
-fn missing(view: &View, exec: &Exec) -> Finding {
+fn missing(view: &View, exec: &Exec, candidates: &[String]) -> Finding {
     let command = exec.argv.first().map(String::as_str).unwrap_or_default();
     if command.is_empty() {
         return Finding::new("the command is an empty string", "name a program");
     }
     if command.contains('/') {
-        return by_path(view, exec.candidates.first().map_or(command, String::as_str));
+        return by_path(view, candidates.first().map_or(command, String::as_str));
     }
-    let dirs: Vec<&str> = exec.candidates.iter().filter_map(|path| parent(path)).collect();
+    let dirs: Vec<&str> = candidates.iter().filter_map(|path| parent(path)).collect();
     let searched = list(dirs.iter().map(name), "and");
-    if let Some(obstacle) = blocked(view, &exec.candidates) {
+    if !dirs.is_empty() && dirs.iter().all(|dir| view.kind(dir).is_err()) {
+        return no_directory(view, command, &searched);
+    }
+    if let Some(obstacle) = blocked(view, candidates) {
         return Finding::new(
             format!("{} was not found in {searched}; {obstacle}", name(command)),
             "open that directory to the sandbox's user, or name the program by its path",
@@ -323,6 +335,21 @@ fn missing(view: &View, exec: &Exec) -> Finding {
     Finding::new(
         format!("{} is in no directory of the sandbox's PATH: {searched}", name(command)),
         nearest(view, command, &dirs),
+    )
+}
+
+/// Not even the directories of PATH are there, so that this may be no root file system at all.
+fn no_directory(view: &View, command: &str, searched: &str) -> Finding {
+    let mut names = view.names("/", ENTRIES);
+    names.sort();
+    let entries = list(names.iter().take(8).map(|entry| name(format!("/{entry}"))), "and");
+    let more = if names.len() > 8 { ", and more" } else { "" };
+    Finding::new(
+        format!(
+            "{} was not found, since no directory of the sandbox's PATH is there ({searched}); the root has {entries}{more}",
+            name(command)
+        ),
+        "see that `rootfs` names the root of a root file system, or set PATH in `environment`",
     )
 }
 
@@ -385,7 +412,11 @@ fn near(view: &View, command: &str, dirs: &[&str]) -> Vec<String> {
         .iter()
         .flat_map(|dir| view.names(dir, ENTRIES))
         .filter_map(|name| {
-            let distance = strsim::damerau_levenshtein(&name, command);
+            let distance = if name.eq_ignore_ascii_case(command) {
+                1
+            } else {
+                strsim::damerau_levenshtein(&name, command)
+            };
             (distance * 3 <= command.chars().count().max(3)).then_some((distance, name))
         })
         .collect();

@@ -11,15 +11,17 @@ pub(super) struct Finding {
     pub(super) help: Option<String>,
     /// The command itself is there, whatever else is not.
     pub(super) there: bool,
+    /// The key of the manifest that is to blame, where it is another than the step's.
+    pub(super) key: Option<String>,
 }
 
 impl Finding {
     pub(super) fn new(why: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { why: why.into(), help: Some(help.into()), there: false }
+        Self { why: why.into(), help: Some(help.into()), there: false, key: None }
     }
 
     pub(super) fn only(why: impl Into<String>) -> Self {
-        Self { why: why.into(), help: None, there: false }
+        Self { why: why.into(), help: None, there: false, key: None }
     }
 
     /// With the command there.
@@ -27,10 +29,16 @@ impl Finding {
         Self { there: true, ..self }
     }
 
+    /// With the key to blame, such as `rootfs/size`.
+    pub(super) fn key(self, key: &str) -> Self {
+        Self { key: Some(key.to_owned()), ..self }
+    }
+
     /// As one text for the line. No value in a finding holds a line feed: [`name`] escapes it.
     pub(super) fn encode(self) -> String {
         let there = if self.there { "there" } else { "" };
-        format!("{}\n{}\n{there}", self.why, self.help.unwrap_or_default())
+        let (help, key) = (self.help.unwrap_or_default(), self.key.unwrap_or_default());
+        format!("{}\n{help}\n{there}\n{key}", self.why)
     }
 
     /// Back from the line.
@@ -38,7 +46,9 @@ impl Finding {
         let mut lines = text.split('\n');
         let why = plain(lines.next().unwrap_or_default());
         let help = lines.next().filter(|help| !help.is_empty()).map(plain);
-        Self { why, help, there: lines.next() == Some("there") }
+        let there = lines.next() == Some("there");
+        let key = lines.next().filter(|key| !key.is_empty()).map(str::to_owned);
+        Self { why, help, there, key }
     }
 }
 

@@ -69,7 +69,7 @@ fn in_a_chroot(scene: Scene<'_>) -> Option<Finding> {
 fn unmapped_caller(scene: Scene<'_>) -> Option<Finding> {
     let uid = nix::unistd::geteuid().as_raw();
     let map = ranges(&scene.view.read("/proc/self/uid_map")?);
-    let mapped = map.iter().any(|range| range.inside <= uid && uid - range.inside < range.count);
+    let mapped = map.iter().any(|range| range.holds(uid));
     (!mapped).then(|| {
         let why =
             format!("uid {uid} of the caller is not mapped in the user namespace that it is in");
@@ -319,7 +319,7 @@ pub(super) fn map_self(
 }
 
 /// The lines `inside outside count` of an id map.
-fn ranges(text: &str) -> Vec<IdRange> {
+pub(super) fn ranges(text: &str) -> Vec<IdRange> {
     let line = |line: &str| {
         let mut numbers = line.split_whitespace().map(str::parse::<u32>);
         let mut next = || numbers.next()?.ok();
@@ -360,7 +360,7 @@ pub(super) fn set_ids(
 /// Whether an id exists in this namespace; yes where it can't be seen.
 fn mapped(scene: Scene<'_>, kind: &str, id: u32) -> bool {
     let Some(text) = scene.view.read(&format!("/proc/self/{kind}_map")) else { return true };
-    ranges(&text).iter().any(|range| range.inside <= id && id - range.inside < range.count)
+    ranges(&text).iter().any(|range| range.holds(id))
 }
 
 #[cfg(test)]

@@ -237,14 +237,46 @@ impl View {
     fn not_searchable(&self, dir: &str) -> String {
         let who = nix::unistd::geteuid();
         match self.stat(dir) {
-            Ok(stat) => format!(
-                "this directory can't be searched by uid {who}: it belongs to uid {}, gid {}, with mode {:04o}",
-                stat.st_uid,
-                stat.st_gid,
-                stat.st_mode & 0o7777
-            ),
+            Ok(stat) => {
+                format!("this directory can't be searched by uid {who}: it {}", owner(&stat))
+            }
             Err(_) => format!("this directory can't be searched by uid {who}"),
         }
+    }
+}
+
+/// Whose a file is, and who may do what with it.
+pub(super) fn owner(stat: &FileStat) -> String {
+    let mode = stat.st_mode & 0o7777;
+    let uid = (!is_foreign("uid", stat.st_uid)).then(|| format!("uid {}", stat.st_uid));
+    let gid = (!is_foreign("gid", stat.st_gid)).then(|| format!("gid {}", stat.st_gid));
+    match (uid, gid) {
+        (Some(uid), Some(gid)) => format!("belongs to {uid}, {gid}, with mode {mode:04o}"),
+        (None, Some(gid)) => {
+            format!(
+                "belongs to a user of the host who is not mapped in the sandbox, and {gid}, with mode {mode:04o}"
+            )
+        }
+        (Some(uid), None) => {
+            format!(
+                "belongs to {uid} and a group of the host that is not mapped in the sandbox, with mode {mode:04o}"
+            )
+        }
+        (None, None) => format!(
+            "belongs to a user and group of the host who are not mapped in the sandbox, with mode {mode:04o}"
+        ),
+    }
+}
+
+/// What the kernel shows instead of an id that has no number in this user namespace
+/// (`kernel.overflowuid`).
+const OVERFLOW: u32 = 65_534;
+
+/// The id stands for one that is not mapped here.
+fn is_foreign(kind: &str, id: u32) -> bool {
+    id == OVERFLOW && {
+        let map = std::fs::read_to_string(format!("/proc/self/{kind}_map")).unwrap_or_default();
+        !super::identity::ranges(&map).iter().any(|range| range.holds(id))
     }
 }
 

@@ -7,9 +7,9 @@ use nix::sys::statvfs::FsFlags;
 
 use super::Scene;
 use super::finding::{Finding, list, name};
-use super::look::{Kind, Obstacle, View};
+use super::look::{Kind, Obstacle, View, owner};
 use super::{identity, scarcity};
-use crate::plan::{Bind, KernelMount, Namespace};
+use crate::plan::{Bind, Init, KernelMount, Namespace, Root};
 use crate::sys::Fault;
 
 /// One line of /proc/self/mountinfo.
@@ -268,7 +268,6 @@ fn missing_target(scene: Scene<'_>, errno: Errno) -> &'static str {
 
 /// The root is one in which missing targets are made.
 fn makes_targets(scene: Scene<'_>) -> bool {
-    use crate::plan::{Init, Root};
     !scene.plan.init.iter().any(|step| matches!(step.action, Init::Root(Root::Bind { .. })))
 }
 
@@ -281,7 +280,7 @@ pub(super) fn make(scene: Scene<'_>, path: &str, fault: Fault) -> Option<Finding
     };
     let shown = name(path);
     match fault.errno {
-        Errno::ENOSPC | Errno::EDQUOT => scarcity::space(view, dir)
+        Errno::ENOSPC | Errno::EDQUOT => full(scene, view, dir)
             .or_else(|| Some(Finding::only(format!("there is no room for {shown}")))),
         Errno::EOVERFLOW => Some(Finding::new(
             format!(
@@ -302,18 +301,64 @@ pub(super) fn make(scene: Scene<'_>, path: &str, fault: Fault) -> Option<Finding
             let stat = view.stat(dir).ok()?;
             Some(Finding::new(
                 format!(
-                    "{} can't be written here: it belongs to uid {}, gid {}, with mode {:04o}",
+                    "uid {} can't write to {}, which {}",
+                    nix::unistd::geteuid(),
                     name(dir),
-                    stat.st_uid,
-                    stat.st_gid,
-                    stat.st_mode & 0o7777
+                    owner(&stat)
                 ),
-                "choose another path, or open that directory to the caller",
+                "choose another path, or `chown` that directory to the caller",
             ))
         }
         _ => target(scene, dir, Some(Kind::Directory), fault)
             .or_else(|| target(scene, path, None, fault)),
     }
+}
+
+/// A file system of the sandbox's own that has reached its size.
+fn full(scene: Scene<'_>, view: &View, dir: &str) -> Option<Finding> {
+    let found = scarcity::space(view, dir)?;
+    let steps = scene.plan.init.iter().rev();
+    let (what, size, key) = steps.filter_map(|step| tmpfs_around(&step.action, dir)).next()?;
+    let why = format!("{}: {what} may hold {}", found.why, bytes(&size));
+    let help = match key {
+        Some(key) => format!("raise `{}`", key.replace('/', ".")),
+        None => "raise its `size`".to_owned(),
+    };
+    let given = size.bytes().all(|byte| byte.is_ascii_digit());
+    let found = Finding::new(why, help);
+    Some(key.filter(|_| given).map_or(found.clone(), |key| found.key(key)))
+}
+
+/// The tmpfs of this step, if `dir` lies in it: what it is, its size, and the key that sets that.
+fn tmpfs_around(action: &Init, dir: &str) -> Option<(String, String, Option<&'static str>)> {
+    match action {
+        Init::Mount(mount)
+            if mount.fstype == "tmpfs" && Path::new(dir).starts_with(&mount.target) =>
+        {
+            let size = mount.options.iter().find(|(key, _)| key == "size")?.1.clone()?;
+            Some((format!("the tmpfs on {}", name(&mount.target)), size, None))
+        }
+        Init::Scratch { size } => {
+            let what = "the layer that keeps what is written above the root file system";
+            Some((what.to_owned(), size.clone(), Some("rootfs/size")))
+        }
+        Init::Root(Root::Tmpfs { size }) => {
+            Some(("the root, a tmpfs,".to_owned(), size.clone(), Some("rootfs/size")))
+        }
+        _ => None,
+    }
+}
+
+/// A size as tmpfs takes it, in words.
+fn bytes(size: &str) -> String {
+    size.parse().map_or_else(|_| format!("{size} of memory"), crate::report::size)
+}
+
+/// Why a file could not be laid at its place.
+pub(super) fn file(scene: Scene<'_>, path: &str, fault: Fault) -> Option<Finding> {
+    let wrong_kind = matches!(fault.errno, Errno::EINVAL | Errno::ENOTDIR | Errno::EISDIR);
+    let found = wrong_kind.then(|| target(scene, path, Some(Kind::File), fault)).flatten();
+    found.or_else(|| make(scene, path, fault))
 }
 
 pub(super) fn bind(scene: Scene<'_>, bind: &Bind, fault: Fault) -> Option<Finding> {

@@ -8,7 +8,7 @@ use nix::sys::statvfs::FsFlags;
 
 use super::Scene;
 use super::finding::{Finding, list, name};
-use super::look::Kind;
+use super::look::{Kind, owner};
 use super::mount::{below, read_only, source, table};
 use super::scarcity;
 use crate::plan::Layer;
@@ -19,9 +19,9 @@ pub(super) fn why(scene: Scene<'_>, lower: &Path, upper: &Layer, fault: Fault) -
         return Some(finding);
     }
     if let Layer::Dir(dir) = upper
-        && let Some(finding) = layer(scene, lower, dir, fault)
+        && let Some(finding) = layer(scene, dir, fault)
     {
-        return Some(finding);
+        return Some(finding.key("rootfs/write/keep"));
     }
     let filesystems = scene.view.read("/proc/filesystems").unwrap_or_default();
     if fault.errno == Errno::ENODEV && !filesystems.contains("overlay") {
@@ -77,7 +77,7 @@ const NO_UPPER: &[(libc::__fsword_t, &str)] = &[
 ];
 
 /// What is wrong with the directory of a layer that is kept.
-fn layer(scene: Scene<'_>, lower: &Path, dir: &Path, fault: Fault) -> Option<Finding> {
+fn layer(scene: Scene<'_>, dir: &Path, fault: Fault) -> Option<Finding> {
     let text = dir.to_string_lossy();
     let shown = name(text.as_bytes());
     if let Some(obstacle) = scene.view.obstacle(&text) {
@@ -94,15 +94,6 @@ fn layer(scene: Scene<'_>, lower: &Path, dir: &Path, fault: Fault) -> Option<Fin
     }
     if fault.errno == Errno::ENOSPC {
         return scarcity::space(scene.view, &text);
-    }
-    if lower.starts_with(dir) || dir.starts_with(lower) {
-        return Some(Finding::new(
-            format!(
-                "{shown} and {} lie one in the other",
-                name(lower.to_string_lossy().as_bytes())
-            ),
-            "keep the layer outside of the root file system",
-        ));
     }
     let fs = scene.view.fs_type(&text).map(|found| found.0);
     let unfit = NO_UPPER.iter().find(|(magic, _)| Some(*magic) == fs);
@@ -127,10 +118,9 @@ fn layer(scene: Scene<'_>, lower: &Path, dir: &Path, fault: Fault) -> Option<Fin
             let stat = scene.view.stat(&text).ok()?;
             Some(Finding::new(
                 format!(
-                    "uid {} may not write to {shown}, which belongs to uid {} with mode {:04o}",
+                    "uid {} may not write to {shown}, which {}",
                     nix::unistd::geteuid(),
-                    stat.st_uid,
-                    stat.st_mode & 0o7777
+                    owner(&stat)
                 ),
                 "choose a directory of your own",
             ))

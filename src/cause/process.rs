@@ -7,7 +7,7 @@ use nix::sys::resource::{Resource, getrlimit};
 
 use super::Scene;
 use super::finding::{Finding, name};
-use super::look::Kind;
+use super::look::{Kind, owner};
 use super::scarcity;
 use crate::sys::Fault;
 
@@ -38,16 +38,8 @@ pub(super) fn stream(scene: Scene<'_>, path: &Path, fault: Fault) -> Option<Find
         return Some(Finding::new(obstacle.why, help));
     }
     (fault.errno == Errno::EACCES).then(|| {
-        let owner = scene.view.stat(&text).map_or_else(
-            |_| String::new(),
-            |stat| {
-                format!(
-                    ", which belongs to uid {} with mode {:04o}",
-                    stat.st_uid,
-                    stat.st_mode & 0o7777
-                )
-            },
-        );
+        let stat = scene.view.stat(&text);
+        let owner = stat.map_or_else(|_| String::new(), |stat| format!(", which {}", owner(&stat)));
         let uid = nix::unistd::geteuid();
         Finding::new(format!("uid {uid} may not open {shown}{owner}"), "choose a file of your own")
     })
@@ -250,12 +242,10 @@ pub(super) fn chdir(scene: Scene<'_>, path: &str, fault: Fault) -> Option<Findin
             let stat = view.stat(path).ok()?;
             Some(Finding::new(
                 format!(
-                    "uid {} may not enter {}: it belongs to uid {}, gid {}, with mode {:04o}",
+                    "uid {} may not enter {}: it {}",
                     nix::unistd::geteuid(),
                     name(path),
-                    stat.st_uid,
-                    stat.st_gid,
-                    stat.st_mode & 0o7777
+                    owner(&stat)
                 ),
                 "open that directory to the sandbox's user, or choose another `working_dir`",
             ))

@@ -10,8 +10,9 @@ use crate::host::Host;
 use crate::plan::Prepare;
 use crate::sys::{Call, Fault};
 
-/// No descriptor left, in this process or on the machine.
-pub(super) fn descriptors(scene: Scene<'_>, errno: Errno) -> Option<Finding> {
+/// No descriptor left, in this process or on the machine. With none, no looking is possible:
+/// this is asked first.
+pub(super) fn descriptors(errno: Errno) -> Option<Finding> {
     match errno {
         Errno::EMFILE => {
             let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or_default();
@@ -21,7 +22,7 @@ pub(super) fn descriptors(scene: Scene<'_>, errno: Errno) -> Option<Finding> {
             ))
         }
         Errno::ENFILE => {
-            let used = scene.view.read("/proc/sys/fs/file-nr").unwrap_or_default();
+            let used = std::fs::read_to_string("/proc/sys/fs/file-nr").unwrap_or_default();
             let mut numbers = used.split_whitespace();
             let (open, most) = (numbers.next().unwrap_or("?"), numbers.nth(1).unwrap_or("?"));
             Some(Finding::new(

@@ -220,7 +220,7 @@ fn around(inside: u32, outside: u32, (first, count): (u32, u32)) -> Vec<IdRange>
 }
 
 fn covered(map: &[IdRange], id: u32) -> bool {
-    map.iter().any(|range| id >= range.inside && id - range.inside < range.count)
+    map.iter().any(|range| range.holds(id))
 }
 
 /// A privileged caller's map: what the command needs, each to the same id outside; all ids,

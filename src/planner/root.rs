@@ -158,6 +158,12 @@ fn directory(draft: &mut Draft<'_>, tree: &mut Tree, path: std::path::PathBuf) {
         Write::Keep(dir) => {
             let dir = draft.path(&dir);
             draft.directory_exists(&dir, &place.key("keep"));
+            if dir.starts_with(&path) || path.starts_with(&dir) {
+                let text =
+                    format!("{} and the root file system lie one in the other", dir.display());
+                let help = "keep the layer outside of the root file system";
+                draft.wrong("bad_path", &place.key("keep"), text, "in the root itself", help);
+            }
             Root::Overlay { lower: path, upper: Layer::Dir(dir) }
         }
     };
