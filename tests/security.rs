@@ -205,7 +205,7 @@ fn the_old_root_is_gone_whatever_the_new_one_is() {
         "rootfs: host".to_owned(),
         "files: {/etc/motd: hello}".to_owned(),
         format!("rootfs: {root}"),
-        format!("rootfs: {root}\nfiles: {{/etc/motd: hello}}"),
+        format!("rootfs: {root}\nfiles: {{/etc/group: hello}}"),
         format!("rootfs: {{path: {root}, write: none}}"),
     ];
     for more in rootfs {
