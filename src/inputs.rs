@@ -12,6 +12,9 @@ use std::path::PathBuf;
 pub const SYSTEM: [&str; 8] =
     ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store"];
 
+/// Files that a root file system gets of ours where it has them itself.
+pub const OWN_ETC: [&str; 3] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
+
 /// What it shows of the host's /etc: what programs need and what holds no secret.
 pub const ETC: [&str; 6] = [
     "/etc/alternatives",

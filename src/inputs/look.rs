@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::SFlag;
 
-use super::{ETC, Found, Inputs, SYSTEM};
+use super::{ETC, Found, Inputs, OWN_ETC, SYSTEM};
 use crate::manifest::{
     ErrorOutput, FileContent, Id, Input, Manifest, MountKind, Network, Output, RootSource,
     SeccompBase, Write,
@@ -96,8 +96,7 @@ impl Inputs {
         let files = manifest.files.keys().map(|path| path.0.as_str());
         // With a layer of ours, what is missing is made.
         let points = ["/proc", "/dev"].into_iter().chain(tmpfs).chain(mounts).chain(files);
-        let etc = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"].into_iter();
-        for target in etc.chain(points.filter(|_| direct)) {
+        for target in OWN_ETC.into_iter().chain(points.filter(|_| direct)) {
             self.inside.insert(target.to_owned(), stands(root, target));
         }
         self.passwd = self.accounts(root, "/etc/passwd");

@@ -146,6 +146,10 @@ fn directory(draft: &mut Draft<'_>, tree: &mut Tree, path: std::path::PathBuf) {
     };
     let write = layered(draft, write, &place);
     let root = match write {
+        Write::None if lacks_places(draft) => {
+            tree.steps.push(step(Init::Scratch { size: size(draft) }, &origin));
+            Root::Overlay { lower: path, upper: Layer::Scratch }
+        }
         Write::None => Root::Bind { path, read_only: true },
         Write::Direct => {
             draft.hole(format!("the command changes {} itself", path.display()), &at(place));
@@ -172,6 +176,14 @@ fn directory(draft: &mut Draft<'_>, tree: &mut Tree, path: std::path::PathBuf) {
     tree.steps.push(step(Init::Root(root), &origin));
 }
 
+/// A mount point is missing that a layer could hold. The layer is closed to the command then,
+/// like the directory itself.
+fn lacks_places(draft: &Draft<'_>) -> bool {
+    let ours = |target: &str| crate::inputs::OWN_ETC.contains(&target);
+    let missing = |(target, found): (&String, &Found)| *found == Found::Missing && !ours(target);
+    draft.host.overlay_missing.is_none() && draft.inputs.inside.iter().any(missing)
+}
+
 /// Without overlay there are no layers; let go of, writes are refused instead.
 fn layered(draft: &mut Draft<'_>, write: Write, place: &Pointer) -> Write {
     let layer = matches!(write, Write::Discard | Write::Keep(_));
@@ -188,7 +200,12 @@ fn layered(draft: &mut Draft<'_>, write: Write, place: &Pointer) -> Write {
 /// Closes the root to writes, where it is ours and the manifest wants no writes in it.
 pub(super) fn seal(tree: &Tree, draft: &Draft<'_>) -> Option<Step<Init>> {
     let read_only = matches!(draft.manifest.rootfs.write, None | Some(Write::None));
-    let ours = tree.mounts.first().is_some_and(|(_, whose)| *whose == Whose::Tmpfs);
+    let given = draft.manifest.rootfs.write.is_some();
+    let ours = tree.mounts.first().is_some_and(|(_, whose)| match whose {
+        Whose::Tmpfs => true,
+        Whose::Layer => given,
+        Whose::Host => false,
+    });
     let origin = match draft.manifest.rootfs.write {
         None => default("rootfs"),
         Some(_) => at(key("rootfs").key("write")),

@@ -12,7 +12,7 @@ pub(super) fn release() -> String {
 /// Whether a manifest wants a layer above its root file system, or an overlay mount.
 pub(super) fn layers(manifest: &Manifest) -> bool {
     let rootfs = &manifest.rootfs;
-    let layer = matches!(rootfs.write, None | Some(Write::Discard | Write::Keep(_)));
+    let layer = !matches!(rootfs.write, Some(Write::Direct));
     let mount = |kind: &MountKind| matches!(kind, MountKind::Overlay { .. });
     (rootfs.source != RootSource::Host && layer) || manifest.mounts.iter().any(|m| mount(&m.kind))
 }
