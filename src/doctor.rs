@@ -200,8 +200,17 @@ fn landlock(host: &Host) -> Check {
     }
 }
 
+/// The first kernel whose tmpfs keeps the attributes by which a layer hides a directory.
+const HIDES: (u32, u32) = (6, 6);
+
 fn overlay(host: &Host) -> Check {
+    let version = crate::probe::version(&host.kernel);
     match &host.overlay_missing {
+        None if version.is_some_and(|version| version < HIDES) => {
+            let text = "writes to a root file system can be thrown away, but before Linux 6.6 removing a directory in it can fail with EIO";
+            check("overlay", Verdict::Caution, text)
+                .mended("write: {keep: DIR}  # of rootfs, with DIR on a disk")
+        }
         None => check("overlay", Verdict::Pass, "writes to a root file system can be thrown away"),
         Some(reason) => {
             check("overlay", Verdict::Fail, reason.clone()).mended("sudo modprobe overlay")
