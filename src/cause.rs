@@ -242,7 +242,7 @@ impl Scene<'_> {
             }
             Init::OpenTerminal => process::terminal(self, fault),
             Init::Chdir { path } => process::chdir(self, path, fault),
-            Init::Capabilities { .. } => process::seccomp_of_the_caller(self, fault),
+            Init::Capabilities { .. } => process::seccomp_of_the_caller(fault),
             _ => None,
         })
     }
@@ -274,7 +274,7 @@ impl Scene<'_> {
     fn command(self, command: &Command, fault: Fault) -> Option<Finding> {
         match command {
             Command::Landlock { .. } => process::landlock(self, fault),
-            Command::Seccomp { .. } => process::seccomp_of_the_caller(self, fault),
+            Command::Seccomp { .. } => process::seccomp_of_the_caller(fault),
             Command::ControllingTerminal => process::terminal(self, fault),
             _ => None,
         }

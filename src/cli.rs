@@ -27,9 +27,25 @@ pub use args::Cli as CommandLine;
 /// The sandbox could not be set up, or what was asked for is no good.
 pub const REFUSED: u8 = 125;
 
+/// What the largest of the functions here need, in bytes, and some more.
+const STACK: u64 = 512 << 10;
+
+/// Why the program can't run at all: the shell gives it less stack than it needs. Called before
+/// any function that needs more.
+#[must_use]
+pub fn starved() -> Option<String> {
+    use nix::sys::resource::{Resource, getrlimit};
+    let (soft, _) = getrlimit(Resource::RLIMIT_STACK).ok()?;
+    let (has, needs) = (soft >> 10, STACK >> 10);
+    (soft < STACK).then(|| {
+        format!("sixdocker: the stack may have {has} KiB (`ulimit -s`), and {needs} are needed\n")
+    })
+}
+
 /// Does what the arguments say; returns the code to exit with. `begun` is when the program was
 /// started.
 #[must_use]
+#[inline(never)]
 pub fn main(words: &[OsString], begun: Instant) -> u8 {
     let first = words.get(1).and_then(|word| word.to_str()).unwrap_or_default().to_owned();
     match parse(words, &first) {

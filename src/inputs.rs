@@ -6,7 +6,7 @@
 mod look;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What `rootfs: host` shows of the host's root: directories, read-only, or the links they are.
 pub const SYSTEM: [&str; 8] =
@@ -41,12 +41,22 @@ pub struct Inputs {
     pub group: Option<String>,
     /// Every path of the host that the manifest names, as an absolute path.
     pub paths: BTreeMap<PathBuf, Found>,
+    /// Of each of them where nothing is: why, or what may have been meant.
+    pub hints: BTreeMap<PathBuf, String>,
     /// What stands in a root file system that is a directory, at the paths where something is
     /// to be mounted.
     pub inside: BTreeMap<String, Found>,
     /// Of every block device that `limits.io` names and that is a partition: its whole disk,
     /// by `MAJ:MIN`.
     pub disks: BTreeMap<String, String>,
+}
+
+impl Inputs {
+    /// An absolute path of the host, without the `.` of `./src`.
+    #[must_use]
+    pub fn place(&self, path: &Path) -> PathBuf {
+        self.base.join(path).components().collect()
+    }
 }
 
 /// What stands at a path of the host.

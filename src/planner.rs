@@ -93,7 +93,7 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
     Plan {
         name: draft.name.clone(),
         prepare: [network, groups.prepare, streams.open.clone()].concat(),
-        clone: step(CloneInit { namespaces, into_cgroup: groups.into }, &default("namespaces")),
+        clone: step(CloneInit { namespaces, into_cgroup: groups.into }, &isolation::origin(draft)),
         attend: [identity.attend.clone(), rlimits::raise(draft)].concat(),
         init,
         command: command::steps(spawn.as_ref(), &streams, security.command, verify),
@@ -136,7 +136,7 @@ fn file_systems(
     steps
 }
 
-fn supervise(draft: &Draft<'_>) -> Supervise {
+fn supervise(draft: &mut Draft<'_>) -> Supervise {
     let manifest = draft.manifest;
     let limits = &manifest.limits;
     Supervise {
@@ -147,7 +147,7 @@ fn supervise(draft: &Draft<'_>) -> Supervise {
         grace: manifest.stop_grace_period.0,
         oom_group: limits.oom_group.unwrap_or(true),
         memory_limit: limits.memory.map(|size| size.0),
-        report: manifest.report.as_ref().map(|report| draft.path(&report.file)),
+        report: streams::report(draft),
         ..Supervise::default()
     }
 }

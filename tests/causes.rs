@@ -630,6 +630,275 @@ fn an_unknown_sysctl_is_named() {
     }
 }
 
+/// In a mount namespace where root has done `spoil`, as root and as a user.
+fn spoiled(spoil: &str, text: &str, told: impl Fn(Ran, Who)) {
+    if !need_root() {
+        return;
+    }
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let shell = format!(
+            "unshare -m sh -c 'cd {} && {spoil} && cd / && exec \"$@\"' sh \"$@\"",
+            stage.temp.path().display()
+        );
+        told(stage.up_in(who, &shell, text), who);
+    }
+}
+
+const TRUE: &str = "rootfs: ./root\ncommand: [\"true\"]\n";
+
+#[test]
+fn a_sysctl_that_forbids_user_namespaces_is_named() {
+    let spoil = "mount -t tmpfs none /proc/sys/kernel && echo 0 >/proc/sys/kernel/unprivileged_userns_clone";
+    let text = format!("{TRUE}proc: none\n");
+    spoiled(spoil, &text, |ran, who| match who {
+        Who::Root => _ = ran.expect(0),
+        Who::User => {
+            let words = ["kernel.unprivileged_userns_clone is 0", "sixdocker doctor"];
+            tells(ran, 125, 1, &words);
+        }
+    });
+}
+
+#[test]
+fn apparmor_that_forbids_user_namespaces_is_named() {
+    let spoil = "mount -t tmpfs none /proc/sys/kernel && echo 1 >/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
+    let text = format!("{TRUE}proc: none\n");
+    spoiled(spoil, &text, |ran, who| match who {
+        Who::Root => _ = ran.expect(0),
+        Who::User => {
+            let words = ["AppArmor", "kernel.apparmor_restrict_unprivileged_userns is 1"];
+            tells(ran, 125, 1, &words);
+        }
+    });
+}
+
+#[test]
+fn something_else_on_proc_is_told() {
+    spoiled("mount -t tmpfs none /proc", TRUE, |ran, _| {
+        tells(ran, 125, 1, &["something else is mounted on /proc", "proc: none"]);
+    });
+}
+
+#[test]
+fn a_device_that_the_host_lacks_is_named() {
+    spoiled("mount -t tmpfs none /dev", TRUE, |ran, _| {
+        tells(ran, 125, 1, &["`/dev/full` is not there", "the host itself has no such device"]);
+    });
+}
+
+#[test]
+fn control_groups_that_are_mounted_read_only_are_named() {
+    let spoil = "mount --bind /sys/fs/cgroup/memory /sys/fs/cgroup/memory && mount -o remount,bind,ro /sys/fs/cgroup/memory";
+    // On a host with cgroup v2 alone.
+    let spoil = format!(
+        "if [ -e /sys/fs/cgroup/memory ]; then {spoil}; else mount -o remount,bind,ro /sys/fs/cgroup; fi"
+    );
+    let text = format!("{TRUE}limits:\n  memory: 50m\n");
+    spoiled(&spoil, &text, |ran, who| {
+        if who == Who::Root {
+            tells(ran, 125, 4, &["mounted read-only", "allow_degraded: [memory]"]);
+        }
+    });
+}
+
+#[test]
+fn a_mount_below_the_root_file_system_is_named() {
+    spoiled("mount -t tmpfs none root/home", TRUE, |ran, _| {
+        tells(ran, 125, 1, &["has mounts below it", "root/home`", "EINVAL"]);
+    });
+}
+
+#[test]
+fn a_file_system_that_takes_no_layer_is_named() {
+    for who in Who::all() {
+        let ran = Stage::new(who).up(who, "rootfs: /proc\ncommand: [\"true\"]\n");
+        tells(ran, 125, 1, &["of the type `proc`", "EINVAL"]);
+    }
+}
+
+#[test]
+fn a_chroot_around_the_runner_is_named() {
+    if !need_root() {
+        return;
+    }
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        fs::copy(support::binary(), stage.root("sixdocker")).unwrap();
+        stage.file("box.yaml", "rootfs: /inner\ncommand: [\"true\"]\n", 0o644);
+        busybox_root_at(&stage.root("inner"));
+        stage.give(who);
+        let root = stage.root("");
+        let shell = format!(
+            "unshare -m sh -c 'cd {} && mount -t proc none proc && mount --rbind /dev dev && exec chroot --userspec={id}:{id} . /sixdocker up /box.yaml'",
+            root.display(),
+            id = who.id()
+        );
+        let ran = run(&mut wrapped(&sixdocker(), &shell, &[]));
+        tells(ran, 125, 1, &["is in a chroot", "EPERM", "as a mount"]);
+    }
+}
+
+/// With ranges of ids for uid 1000 in /etc/subuid and /etc/subgid, and what `spoil` does to that.
+fn with_ranges(spoil: &str, words: &[&str]) {
+    if !need("newuidmap") || !need_root() {
+        return;
+    }
+    let ranges = "echo 1000:100000:65536 >sub && touch /etc/subuid /etc/subgid && mount --bind sub /etc/subuid && mount --bind sub /etc/subgid";
+    let text = format!("{TRUE}groups: [5]\n");
+    spoiled(&format!("{ranges} && {spoil}"), &text, |ran, who| match who {
+        Who::Root => _ = ran.expect(0),
+        Who::User if words.is_empty() => _ = ran.expect(0),
+        Who::User => tells(ran, 125, 3, words),
+    });
+}
+
+#[test]
+fn ranges_of_ids_are_mapped() {
+    with_ranges("true", &[]);
+}
+
+#[test]
+fn a_helper_without_setuid_is_named() {
+    let spoil = "cp /usr/bin/newuidmap helper && chmod 755 helper && mount --bind helper /usr/bin/newuidmap";
+    with_ranges(spoil, &["/usr/bin/newuidmap` is not setuid root", "EPERM", "reinstall uidmap"]);
+}
+
+#[test]
+fn a_helper_on_a_mount_without_setuid_is_named() {
+    let spoil = "mount --bind /usr /usr && mount -o remount,bind,nosuid /usr";
+    with_ranges(spoil, &["nosuid", "newuidmap", "EPERM"]);
+}
+
+#[test]
+fn ranges_with_the_callers_own_id_are_named() {
+    let spoil = "echo 1000:0:65536 >own && mount --bind own /etc/subgid";
+    with_ranges(spoil, &["the gids 0-65535 and 1000 of the host overlap", "/etc/subgid"]);
+}
+
+#[test]
+fn ids_that_a_user_namespace_around_lacks_are_named() {
+    let stage = Stage::new(Who::User);
+    let text = format!("{TRUE}user: 7:7\n");
+    let manifest = stage.manifest(&text);
+    let more = ["up".as_ref(), manifest.as_os_str()];
+    let ran = run(&mut wrapped(&sixdocker(), "unshare -Ur \"$@\"", &more));
+    tells(ran, 125, 3, &["user namespace without the uid 7", "/proc/self/uid_map", "EPERM"]);
+}
+
+#[test]
+fn a_caller_who_is_not_mapped_is_told() {
+    let stage = Stage::new(Who::User);
+    let manifest = stage.manifest(TRUE);
+    let more = ["up".as_ref(), manifest.as_os_str()];
+    let ran = run(&mut wrapped(&sixdocker(), "unshare -U \"$@\"", &more));
+    tells(ran, 125, 1, &["of the caller is not mapped in the user namespace", "EPERM"]);
+}
+
+#[test]
+fn a_filter_around_the_runner_is_named() {
+    let binary = support::user_binary().display();
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let text = format!(
+            "mounts: [\"{binary}:/run/sixdocker\"]\nproc: none\ncommand: |\n  printf 'command: [\"true\"]\\nproc: none\\n' >/tmp/in.yaml\n  exec /run/sixdocker up /tmp/in.yaml\n"
+        );
+        let ran = stage.up(who, &text).expect(125);
+        ran.says("/tmp/in.yaml:1:")
+            .says("runs under a seccomp filter, as in a container")
+            .says("ENOSYS");
+    }
+}
+
+#[test]
+fn an_option_that_a_file_system_does_not_take_is_named() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let text = format!(
+            "{TRUE}mounts:\n- {{type: tmpfs, target: /mnt, options: [nr_inodes=many, huge=never]}}\n"
+        );
+        let ran = stage.up(who, &text);
+        tells(ran, 125, 4, &["tmpfs does not take `nr_inodes=many` (", "EINVAL", "`options`"]);
+    }
+}
+
+#[test]
+fn a_report_without_a_directory_is_refused_before_the_command_runs() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let text = "rootfs: ./root\ncommand: [echo, ran]\nreport: ./reprots/run.json\n";
+        fs::create_dir(stage.temp.join("reports")).unwrap();
+        stage.give(who);
+        let ran = stage.up(who, text);
+        assert_eq!(ran.stdout, "");
+        tells(ran, 125, 3, &["nothing at", "did you mean", "/reports?"]);
+    }
+}
+
+#[test]
+fn a_program_that_may_not_be_read_in_a_layer_is_named() {
+    if !need_root() {
+        return;
+    }
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let program = stage.file("app", "#!/bin/sh\n", 0o711);
+        chown(program, Some(4242), Some(4242)).unwrap();
+        let ran = stage.up(who, "rootfs: ./root\ncommand: [/app]\n");
+        tells(ran, 126, 2, &["may execute `/app` but not read it", "not mapped", "`chmod +r`"]);
+    }
+}
+
+#[test]
+fn a_link_to_nowhere_and_a_near_name_are_told() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        symlink("/opt/gone", stage.temp.join("link")).unwrap();
+        let ran = stage.up(who, "rootfs: ./link\ncommand: [id]\n");
+        tells(ran, 125, 1, &["nothing at", "a symbolic link to /opt/gone"]);
+        let ran = stage.up(who, "rootfs: ./roott\ncommand: [id]\n");
+        tells(ran, 125, 1, &["nothing at", "did you mean", "/root?"]);
+        let ran = stage.up(who, "rootfs: ./no/such/root\ncommand: [id]\n");
+        tells(ran, 125, 1, &["nothing at", "/no is not there either"]);
+    }
+}
+
+#[test]
+fn a_current_directory_that_was_removed_is_told() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let gone = stage.temp.join("gone");
+        fs::create_dir(&gone).unwrap();
+        let shell =
+            format!("cd {0} && rmdir {0} && exec \"$1\" run -v .:/mnt -- id", gone.display());
+        let command = if who == Who::Root { support::binary() } else { support::user_binary() };
+        let mut command = Command::new(command);
+        let ran = run(&mut wrapped(command.env_clear().env("PATH", "/bin"), &shell, &[]));
+        ran.expect(125).says("directory that the caller is in was removed").says("(`cd`)");
+    }
+}
+
+#[test]
+fn a_stack_that_is_too_small_is_told() {
+    if !need("prlimit") {
+        return;
+    }
+    let stage = Stage::new(Who::User);
+    let manifest = stage.manifest(TRUE);
+    let shell = "exec prlimit --stack=32768:32768 \"$@\"";
+    let ran = run(&mut wrapped(&sixdocker(), shell, &["up".as_ref(), manifest.as_os_str()]));
+    ran.expect(125).says("the stack may have 32 KiB (`ulimit -s`), and 512 are needed");
+}
+
+#[test]
+fn a_limit_that_may_have_killed_is_named() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let ran = stage.up(who, &format!("{TRUE}ulimits: {{as: 65536}}\n"));
+        ran.expect(139).says("killed by SIGSEGV: it may have reached its `ulimits.as` of 65536");
+    }
+}
+
 /// In a user namespace of its own, whose limits are its own.
 fn exhausted(file: &str, word: &str) {
     let stage = Stage::new(Who::User);
@@ -650,8 +919,19 @@ fn exhausted_user_namespaces_are_named() {
 }
 
 #[test]
-fn exhausted_network_namespaces_are_named() {
-    exhausted("max_net_namespaces", "user.max_net_namespaces = 0");
+fn exhausted_namespaces_of_every_kind_are_named() {
+    for kind in ["net", "pid", "mnt", "uts", "ipc", "cgroup"] {
+        exhausted(&format!("max_{kind}_namespaces"), &format!("user.max_{kind}_namespaces = 0"));
+    }
+}
+
+#[test]
+fn user_namespaces_that_are_used_up_around_are_told() {
+    let stage = Stage::new(Who::User);
+    let manifest = stage.manifest(TRUE);
+    let shell = "unshare -Urm sh -c 'echo 1 >/proc/sys/user/max_user_namespaces && exec unshare -Urm \"$@\"' sh \"$@\"";
+    let ran = run(&mut wrapped(&sixdocker(), shell, &["up".as_ref(), manifest.as_os_str()]));
+    tells(ran, 125, 1, &["user.max_*_namespaces is used up", "ENOSPC"]);
 }
 
 #[test]

@@ -67,6 +67,7 @@ fn inputs(stem: &str) -> Inputs {
         paths: paths.into_iter().map(|(path, found)| (path.into(), found)).collect(),
         inside: inside.into_iter().map(|(path, found)| (path.to_owned(), found)).collect(),
         disks: BTreeMap::new(),
+        hints: BTreeMap::new(),
     }
 }
 

@@ -8,6 +8,7 @@ use nix::sys::statvfs::FsFlags;
 use super::Scene;
 use super::finding::{Finding, list, name};
 use super::look::{Kind, View, owner};
+use super::overlay::OVERLAYFS;
 use super::program::{Elf, Program, Script};
 use super::scarcity;
 use crate::plan::{Exec, Init};
@@ -44,14 +45,32 @@ fn to_blame(view: &View, path: &str, fault: Fault) -> bool {
     fault.errno != Errno::EACCES || file(view, path, fault).is_some()
 }
 
+/// The kernel executes a file of an overlay only if who mounted that may read it.
+fn unreadable(view: &View, path: &str) -> Option<Finding> {
+    let stat = view.stat(path).ok()?;
+    let unread = matches!(view.file(path), Err(Errno::EACCES));
+    (unread && view.fs_type(path).map(|found| found.0) == Some(OVERLAYFS)).then(|| {
+        Finding::new(
+            format!(
+                "uid {} may execute {} but not read it (it {}), and a program in an overlay must be readable",
+                nix::unistd::geteuid(),
+                name(path),
+                owner(&stat)
+            ),
+            "`chmod +r` it, or write `write: none`",
+        )
+    })
+}
+
 // ---- the file is there
 
 fn file(view: &View, path: &str, fault: Fault) -> Option<Finding> {
     match fault.errno {
         Errno::ETXTBSY => return Some(busy(path)),
         Errno::EACCES => {
-            if let Some(finding) = denied(view, path, "it") {
-                return Some(finding);
+            let found = denied(view, path, "it").or_else(|| unreadable(view, path));
+            if found.is_some() {
+                return found;
             }
         }
         _ => {}

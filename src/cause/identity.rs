@@ -23,6 +23,8 @@ pub(super) fn clone(scene: Scene<'_>, clone: &CloneInit, fault: Fault) -> Option
 pub(super) fn namespaces(scene: Scene<'_>, kinds: &[Namespace], fault: Fault) -> Option<Finding> {
     match fault.errno {
         Errno::EPERM | Errno::EACCES => forbidden(scene),
+        // As docker's filter has it, so that a program tries clone(2) instead.
+        Errno::ENOSYS => filter(),
         Errno::ENOSPC | Errno::EUSERS => exhausted(scene, kinds),
         Errno::EAGAIN | Errno::ENOMEM => scarcity::processes(scene, fault.errno),
         Errno::EINVAL => unknown(scene, kinds),
@@ -46,13 +48,14 @@ pub(super) fn forbidden(scene: Scene<'_>) -> Option<Finding> {
             "as root: give sixdocker a profile with `userns,` in /etc/apparmor.d, or `sysctl kernel.apparmor_restrict_unprivileged_userns=0`",
         ));
     }
-    if scarcity::filtered(Call::Clone3) {
-        return Some(Finding::new(
-            "the runner itself runs under a seccomp filter, as in a container, that refuses new namespaces",
-            "run it outside of that container, or give the container a profile that allows clone and unshare",
-        ));
-    }
-    in_a_chroot(scene).or_else(|| unmapped_caller(scene))
+    filter().or_else(|| in_a_chroot(scene)).or_else(|| unmapped_caller(scene))
+}
+
+fn filter() -> Option<Finding> {
+    scarcity::filtered(Call::Clone3).then(|| Finding::new(
+        "the runner itself runs under a seccomp filter, as in a container, that refuses new namespaces",
+        "run it outside of that container, or give the container a profile that allows clone3 and unshare",
+    ))
 }
 
 /// The kernel makes no user namespace for a process in a chroot.
@@ -91,8 +94,12 @@ fn limit(kind: Namespace) -> (&'static str, &'static str) {
     }
 }
 
-/// Which of user.max_* is used up.
+/// Which of user.max_* is used up. In a new user namespace they are all its own: the limits
+/// around it are seen from outside alone.
 fn exhausted(scene: Scene<'_>, kinds: &[Namespace]) -> Option<Finding> {
+    if scene.inside && scene.makes(Namespace::User) {
+        return None;
+    }
     let most = |kind: &Namespace| {
         Some((limit(*kind).0, scene.view.number(&format!("/proc/sys/user/{}", limit(*kind).0))?))
     };
@@ -181,7 +188,40 @@ pub(super) fn map(
         let why = format!("{tool} is missing: {}", obstacle.why);
         return Some(Finding::new(why, "install it (Debian: `apt install uidmap`)"));
     }
-    not_allowed(scene, kind, map).or_else(|| weak_helper(scene, &helper, tool))
+    not_allowed(scene, kind, map)
+        .or_else(|| overlapping(kind, map))
+        .or_else(|| weak_helper(scene, &helper, tool))
+}
+
+/// Two runs that would show one id of the host as two.
+fn overlapping(kind: IdKind, map: &[IdRange]) -> Option<Finding> {
+    let end = |range: &IdRange| u64::from(range.outside) + u64::from(range.count);
+    let mut sorted: Vec<&IdRange> = map.iter().collect();
+    sorted.sort_by_key(|range| range.outside);
+    let pair = sorted.windows(2).find_map(|pair| match pair {
+        [first, second] if end(first) > u64::from(second.outside) => Some((*first, *second)),
+        _ => None,
+    });
+    let (first, second) = pair?;
+    let letter = kind_letter(kind);
+    Some(Finding::new(
+        format!(
+            "the {letter}s {} and {} of the host overlap, and none may stand for two inside",
+            span(first),
+            span(second)
+        ),
+        format!("give the caller a range in /etc/sub{letter} without its own {letter} in it"),
+    ))
+}
+
+/// The ids outside, as people write them: `5`, or `100000-165535`.
+fn span(range: &IdRange) -> String {
+    match range.count {
+        1 => range.outside.to_string(),
+        count => {
+            format!("{}-{}", range.outside, u64::from(range.outside) + u64::from(count) - 1)
+        }
+    }
 }
 
 /// A range that /etc/subuid or /etc/subgid does not give to the caller.
@@ -288,13 +328,13 @@ fn map_directly(scene: Scene<'_>, kind: IdKind, map: &[IdRange], fault: Fault) -
     outside.map_or_else(
         || forbidden(scene),
         |range| {
-            let end = u64::from(range.outside) + u64::from(range.count) - 1;
+            let letter = kind_letter(kind);
             Some(Finding::new(
                 format!(
-                    "the ids {}-{end} do not exist in the user namespace that the runner is in",
-                    range.outside
+                    "the runner is in a user namespace without the {letter} {}, and can't hand on what it has not",
+                    span(range)
                 ),
-                "map ids that exist there (see /proc/self/uid_map)",
+                format!("ask for ids that exist there: /proc/self/{letter}_map has them"),
             ))
         },
     )

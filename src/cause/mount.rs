@@ -10,7 +10,7 @@ use super::finding::{Finding, list, name};
 use super::look::{Kind, Obstacle, View, owner};
 use super::{identity, scarcity};
 use crate::plan::{Bind, Init, KernelMount, Namespace, Root};
-use crate::sys::Fault;
+use crate::sys::{self, Fault};
 
 /// One line of /proc/self/mountinfo.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,7 +127,11 @@ pub(super) fn source(
     if let Some(Obstacle { why, errno }) = scene.view.obstacle(&text) {
         let help = match errno {
             Errno::EACCES => {
-                "let the caller go through that directory, or choose another path".to_owned()
+                "open that directory to the caller (`chmod o+x`), or choose another path".to_owned()
+            }
+            _ if text.starts_with("/dev/") => {
+                "the host itself has no such device, as in a bare container: make it there, or load its driver"
+                    .to_owned()
             }
             _ => near(scene.view, &text),
         };
@@ -386,15 +390,24 @@ pub(super) fn kernel(scene: Scene<'_>, mount: &KernelMount, fault: Fault) -> Opt
         .or_else(|| make(scene, &mount.target, fault).filter(|_| mount.make_target))
 }
 
+/// The options that a file system of this type does not take, each tried by itself.
 fn options(mount: &KernelMount) -> Finding {
-    let words = mount.options.iter().map(|(key, value)| match value {
+    let shown = |(key, value): &(String, Option<String>)| match value {
         Some(value) => name(format!("{key}={value}")),
         None => name(key),
-    });
-    Finding::new(
-        format!("{} does not take one of its options: {}", mount.fstype, list(words, "and")),
-        "correct `options`, `size` or `mode`",
-    )
+    };
+    let refused = |(key, value): &&(String, Option<String>)| {
+        sys::takes_option(mount.fstype, key, value.as_deref()).is_err()
+    };
+    let culprits: Vec<_> = mount.options.iter().filter(refused).map(shown).collect();
+    let fstype = mount.fstype;
+    let why = if culprits.is_empty() {
+        let all = list(mount.options.iter().map(shown), "and");
+        format!("{fstype} does not take these options together: {all}")
+    } else {
+        format!("{fstype} does not take {}", list(culprits, "and"))
+    };
+    Finding::new(why, "correct `options`, `size` or `mode`")
 }
 
 fn no_such_type(scene: Scene<'_>, fstype: &str) -> Option<Finding> {

@@ -9,7 +9,7 @@ use nix::sys::statvfs::FsFlags;
 use super::Scene;
 use super::finding::{Finding, list, name};
 use super::look::{Kind, owner};
-use super::mount::{below, read_only, source, table};
+use super::mount::{below, on, read_only, source, table};
 use super::scarcity;
 use crate::plan::Layer;
 use crate::sys::Fault;
@@ -27,7 +27,7 @@ pub(super) fn why(scene: Scene<'_>, lower: &Path, upper: &Layer, fault: Fault) -
     if fault.errno == Errno::ENODEV && !filesystems.contains("overlay") {
         return Some(Finding::new(
             "this kernel has no overlay file system",
-            "load it (`modprobe overlay`), or write `write: none`",
+            "load it (`modprobe overlay`), or use no layer: `write: none`, with all mount points in the directory",
         ));
     }
     let text = lower.to_string_lossy();
@@ -39,7 +39,10 @@ pub(super) fn why(scene: Scene<'_>, lower: &Path, upper: &Layer, fault: Fault) -
                 "{} has mounts below it ({inner}), which an overlay can't show in a user namespace",
                 name(text.as_bytes())
             ),
-            "unmount them, or write `write: none`",
+            match &*text {
+                "/" => "`rootfs: host` shows the host's programs",
+                _ => "unmount them, or use no layer: `write: none`, with all mount points in the directory",
+            },
         )),
         Errno::EINVAL if scene.view.fs_type(&text).map(|found| found.0) == Some(OVERLAYFS) => {
             Some(Finding::new(
@@ -47,18 +50,28 @@ pub(super) fn why(scene: Scene<'_>, lower: &Path, upper: &Layer, fault: Fault) -
                     "{} is on an overlay of overlays, and the kernel stacks no more than two",
                     name(text.as_bytes())
                 ),
-                "put it on an ordinary file system, or write `write: none`",
+                "put it on an ordinary file system, or use no layer: `write: none`, with all mount points in the directory",
             ))
         }
+        Errno::EINVAL => on(&mounts, &text).map(|mount| {
+            Finding::new(
+                format!(
+                    "{} is on a file system of the type {}, which the kernel may not take as a layer",
+                    name(text.as_bytes()),
+                    name(&mount.fstype)
+                ),
+                "put it on an ordinary file system, or use no layer: `write: none`, with all mount points in the directory",
+            )
+        }),
         Errno::EPERM => Some(Finding::new(
             "this kernel mounts overlays only for root (before Linux 5.11), or a security module forbids it",
-            "run as root, or write `write: none`",
+            "run as root, or use no layer: `write: none`, with all mount points in the directory",
         )),
         _ => None,
     }
 }
 
-const OVERLAYFS: libc::__fsword_t = 0x794c_7630;
+pub(super) const OVERLAYFS: libc::__fsword_t = 0x794c_7630;
 
 /// File systems that can't take an overlay's writes.
 const NO_UPPER: &[(libc::__fsword_t, &str)] = &[

@@ -9,7 +9,7 @@ use super::Scene;
 use super::finding::{Finding, name};
 use super::look::{Kind, owner};
 use super::scarcity;
-use crate::sys::Fault;
+use crate::sys::{self, Fault};
 
 pub(super) fn stream(scene: Scene<'_>, path: &Path, fault: Fault) -> Option<Finding> {
     let text = path.to_string_lossy();
@@ -271,8 +271,8 @@ pub(super) fn landlock(scene: Scene<'_>, fault: Fault) -> Option<Finding> {
     ))
 }
 
-pub(super) fn seccomp_of_the_caller(scene: Scene<'_>, fault: Fault) -> Option<Finding> {
-    let filtered = scene.view.field("/proc/self/status", "Seccomp").as_deref() == Some("2");
+pub(super) fn seccomp_of_the_caller(fault: Fault) -> Option<Finding> {
+    let filtered = sys::is_filtered().unwrap_or_default();
     (filtered && matches!(fault.errno, Errno::EPERM | Errno::ENOSYS)).then(|| {
         Finding::new(
             "the runner itself runs under a seccomp filter, as in a container, that refuses it",

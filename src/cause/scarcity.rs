@@ -8,7 +8,7 @@ use super::finding::{Finding, name};
 use super::look::View;
 use crate::host::Host;
 use crate::plan::Prepare;
-use crate::sys::{Call, Fault};
+use crate::sys::{self, Call, Fault};
 
 /// No descriptor left, in this process or on the machine. With none, no looking is possible:
 /// this is asked first.
@@ -96,7 +96,7 @@ fn own_processes(scene: Scene<'_>) -> Option<Finding> {
     (soft < u64::MAX && count >= soft).then(|| {
         Finding::new(
             format!("uid {uid} has {count} processes and threads, of {soft} at most (RLIMIT_NPROC, hard limit {hard})"),
-            "end some of them, or raise it: `ulimit -u`",
+            if scene.inside { "raise `ulimits.nproc`" } else { "end some of them, or raise it: `ulimit -u`" },
         )
     })
 }
@@ -169,14 +169,11 @@ pub(super) fn space(view: &View, path: &str) -> Option<Finding> {
 /// What a call's failure means whatever it was called for.
 pub(super) fn ordinary(fault: Fault, host: &Host) -> Option<Finding> {
     match fault.errno {
-        Errno::ENOSYS => Some(Finding::new(
-            format!(
-                "this kernel ({}) has no {}, or a filter around the runner hides it",
-                host.kernel, fault.call
-            ),
+        Errno::ENOSYS if !filtered(fault.call) => Some(Finding::new(
+            format!("this kernel ({}) has no {}", host.kernel, fault.call),
             "`sixdocker doctor` says what this host can do",
         )),
-        Errno::EPERM if filtered(fault.call) => Some(Finding::new(
+        Errno::EPERM | Errno::ENOSYS if filtered(fault.call) => Some(Finding::new(
             format!(
                 "the runner itself runs under a seccomp filter, which may refuse {}",
                 fault.call
@@ -204,7 +201,5 @@ pub(super) fn filtered(call: Call) -> bool {
             | Call::MountSetattr
             | Call::Umount2
     );
-    let view = View::here();
-    often
-        && view.and_then(|view| view.field("/proc/self/status", "Seccomp")).as_deref() == Some("2")
+    often && sys::is_filtered().unwrap_or_default()
 }

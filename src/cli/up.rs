@@ -1,5 +1,6 @@
 //! `up`: from a manifest to the end of its run.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use super::args::Up;
@@ -41,7 +42,7 @@ pub(super) fn perform(asked: &Asked, begun: Instant) -> u8 {
         Err(problems) => {
             asked.tell(&problems);
             if let Some(report) = &asked.manifest.report {
-                let file = asked.base.join(&report.file);
+                let file: PathBuf = asked.base.join(&report.file).components().collect();
                 write(&file, &bad(&asked.stem, &problems, begun));
             }
             return REFUSED;
@@ -81,7 +82,8 @@ fn bad(stem: &str, problems: &[Problem], begun: Instant) -> Report {
 /// Writes the report; says so where that fails.
 fn write(file: &std::path::Path, report: &Report) -> bool {
     let Err(error) = report::write(file, report) else { return true };
-    let file = file.to_string_lossy();
-    output::complain(&format!("sixdocker: can't write the report {}: {error}", tame(&file)));
+    let (file, why) = (file.to_string_lossy(), error.to_string());
+    let why = why.split(" (os error").next().unwrap_or(&why);
+    output::complain(&format!("sixdocker: can't write the report {}: {why}", tame(&file)));
     false
 }

@@ -17,6 +17,9 @@ use crate::manifest::{
 };
 use crate::sys;
 
+/// A path stays relative where the kernel knows no path to the current directory.
+const LOST: &str = "the directory that the caller is in was removed, or is out of its reach";
+
 /// No text that a manifest names is longer.
 const LONGEST: u64 = 1024 * 1024;
 
@@ -40,17 +43,37 @@ impl Inputs {
     }
 
     fn see(&mut self, path: &Path) {
-        let path = self.base.join(path);
+        let path = self.place(path);
+        let found = found(std::fs::metadata(&path));
+        self.note(path, found);
+    }
+
+    /// The same for what may well be missing.
+    fn glance(&mut self, path: &Path) {
+        let path = self.place(path);
         let found = found(std::fs::metadata(&path));
         self.paths.insert(path, found);
     }
 
     fn read(&mut self, path: &Path) {
-        let path = self.base.join(path);
+        let path = self.place(path);
         let found = match found(std::fs::metadata(&path)) {
             Found::File(_) => text(sys::open(&path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)),
             other => other,
         };
+        self.note(path, found);
+    }
+
+    fn note(&mut self, path: PathBuf, found: Found) {
+        let found = match found {
+            _ if path.is_relative() => Found::Denied(LOST.to_owned()),
+            found => found,
+        };
+        if found == Found::Missing
+            && let Some(hint) = hint(&path)
+        {
+            self.hints.insert(path.clone(), hint);
+        }
         self.paths.insert(path, found);
     }
 
@@ -67,12 +90,12 @@ impl Inputs {
         match &manifest.rootfs.source {
             RootSource::Host => {
                 SYSTEM.iter().for_each(|path| self.unfollowed(path));
-                ETC.iter().for_each(|path| self.see(Path::new(path)));
+                ETC.iter().for_each(|path| self.glance(Path::new(path)));
             }
             RootSource::Dir(dir) => {
                 self.see(dir);
                 let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-                if let Ok(root) = sys::open(&self.base.join(dir), flags) {
+                if let Ok(root) = sys::open(&self.place(dir), flags) {
                     self.inside(manifest, &root);
                 }
             }
@@ -145,11 +168,14 @@ impl Inputs {
         if let Input::File(path) = &manifest.stdin {
             self.see(path);
         }
+        if let Some(dir) = manifest.report.as_ref().and_then(|report| report.file.parent()) {
+            self.see(dir);
+        }
         if let Output::File(path) = &manifest.stdout {
-            self.see(path);
+            self.glance(path);
         }
         if let ErrorOutput::File(path) = &manifest.stderr {
-            self.see(path);
+            self.glance(path);
         }
     }
 
@@ -212,6 +238,28 @@ fn found(metadata: std::io::Result<Metadata>) -> Found {
         Found::Other("a socket")
     }
 }
+
+/// Why nothing is at `path`, or which path may have been meant.
+fn hint(path: &Path) -> Option<String> {
+    if let Ok(to) = std::fs::read_link(path) {
+        return Some(format!("it is a symbolic link to {}, where nothing is", to.display()));
+    }
+    let (dir, name) = (path.parent()?, path.file_name()?.to_string_lossy());
+    if !dir.is_dir() {
+        let gone = dir.ancestors().take_while(|dir| !dir.exists()).last()?;
+        return Some(format!("{} is not there either", gone.display()));
+    }
+    let distance = |entry: &std::fs::DirEntry| {
+        strsim::damerau_levenshtein(&entry.file_name().to_string_lossy(), &name)
+    };
+    let entries = std::fs::read_dir(dir).ok()?.take(ENTRIES).flatten();
+    let near = entries.map(|entry| (distance(&entry), entry.path())).min()?;
+    let close = near.0 * 3 <= name.chars().count();
+    close.then(|| format!("did you mean {}?", near.1.display()))
+}
+
+/// As many entries of a directory as are compared.
+const ENTRIES: usize = 10_000;
 
 fn is_missing(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)

@@ -38,7 +38,7 @@ impl<'a> Draft<'a> {
 
     /// An absolute path of the host.
     pub(super) fn path(&self, path: &Path) -> PathBuf {
-        self.inputs.base.join(path)
+        self.inputs.place(path)
     }
 
     /// Something is wrong.
@@ -120,13 +120,19 @@ impl<'a> Draft<'a> {
 
     pub(super) fn missing(&mut self, path: &Path, place: &Pointer) {
         let text = format!("there is nothing at {}", path.display());
-        let help = "relative paths are relative to the manifest's own directory";
+        let usual = "relative paths are relative to the manifest's own directory";
+        let help = self.inputs.hints.get(path).map_or(usual, String::as_str);
         self.wrong("missing_path", place, text, "missing", help);
     }
 
     fn denied(&mut self, path: &Path, reason: &str, place: &Pointer) {
         let text = format!("{} can't be looked at: {reason}", path.display());
-        self.wrong("no_access", place, text, "no access", "the caller must be able to see it");
+        let help = if path.is_absolute() {
+            "the caller must be able to see it"
+        } else {
+            "change to a directory that is there (`cd`), or write absolute paths"
+        };
+        self.wrong("no_access", place, text, "no access", help);
     }
 
     pub(super) fn allows(&self, what: Degradable) -> bool {

@@ -125,7 +125,10 @@ fn place(host: &Host, controller: Controller) -> Result<(&Hierarchy, CgroupVersi
         return open(hierarchy).map(|hierarchy| (hierarchy, CgroupVersion::V1));
     }
     let Some(hierarchy) = &cgroups.unified else {
-        return Err(format!("the kernel has no {} controller", controller.v2));
+        return Err(format!(
+            "no control group hierarchy with the {} controller is mounted",
+            controller.v2
+        ));
     };
     open(hierarchy)?;
     if hierarchy.controllers.iter().any(|known| known == controller.v2) {
@@ -155,21 +158,25 @@ fn open(hierarchy: &Hierarchy) -> Result<&Hierarchy, String> {
     }
 }
 
-/// How an ordinary user gets a control group.
-fn delegation(draft: &Draft<'_>) -> &'static str {
-    let unified = draft.host.cgroups.as_ref().is_some_and(|cgroups| cgroups.unified.is_some());
+/// How an ordinary user gets a control group with this controller, called by its v1 name.
+fn delegation(draft: &Draft<'_>, controller: &str) -> &'static str {
+    let unified = draft.host.cgroups.as_ref().is_some_and(|cgroups| {
+        cgroups.unified.is_some() && !cgroups.legacy.contains_key(controller)
+    });
     match (draft.host.privileged, unified) {
         (false, true) => {
             "run it in a group of your own: `systemd-run --user --scope -p Delegate=yes sixdocker up FILE`"
         }
-        (false, false) => "run it as root: cgroup v1 can't be handed to an ordinary user safely",
+        (false, false) => {
+            "run it as root: systemd hands no cgroup v1 controller to an ordinary user"
+        }
         (true, _) => "`sixdocker doctor` tells what this host has",
     }
 }
 
 /// Sets one limit, if it can be had.
 fn apply(draft: &mut Draft<'_>, groups: &mut Groups, limit: &Limit, name: &str) {
-    let help = delegation(draft);
+    let help = delegation(draft, limit.controller.v1);
     let (hierarchy, version) = match place(draft.host, limit.controller) {
         Ok(place) => place,
         Err(reason) => {
@@ -288,7 +295,7 @@ fn raw_file(
         let reason = format!("raw files are cgroup v2's, and {controller} is a v1 controller here");
         return Err((reason, "use the words of `limits`, which mean the same in both versions"));
     }
-    let help = delegation(draft);
+    let help = delegation(draft, controller);
     let unified = cgroups.and_then(|cgroups| cgroups.unified.as_ref());
     let hierarchy = unified.ok_or_else(|| ("there is no cgroup v2 hierarchy".to_owned(), help))?;
     open(hierarchy).map_err(|reason| (reason, help))?;
@@ -327,7 +334,7 @@ fn usage(draft: &mut Draft<'_>, groups: &mut Groups, name: &str) {
         "the time of all processes together is known to a control group only, and none can be made";
     let help = format!(
         "{}; `ulimits: {{cpu: N}}` limits each process by itself, `timeout` all by the clock",
-        delegation(draft)
+        delegation(draft, "cpuacct")
     );
     draft.lost(Degradable::Cpu, &place, reason, &help);
 }

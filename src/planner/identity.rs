@@ -119,8 +119,8 @@ fn unknown<'n>(
         .map(|known| (strsim::damerau_levenshtein(known, name), known))
         .min()
         .filter(|(distance, _)| *distance <= 2)
-        .map(|(_, known)| format!("did you mean `{known}`? "))
-        .unwrap_or_default();
+        .map(|(_, known)| format!("did you mean `{known}`? A"))
+        .unwrap_or_else(|| "a".to_owned());
     let path = format!("/etc/{file}");
     let text = match draft.inputs.inside.get(&path) {
         Some(Found::Denied(reason)) => {
@@ -130,7 +130,7 @@ fn unknown<'n>(
         }
         _ => format!("the root file system's {path} has no {what} `{name}`"),
     };
-    let help = format!("{near}A number needs no entry there");
+    let help = format!("{near} number needs no entry there");
     draft.wrong(
         if what == "user" { "unknown_user" } else { "unknown_group" },
         place,
@@ -244,8 +244,10 @@ fn direct(draft: &mut Draft<'_>, identity: &mut Identity, groups: &[u32], user: 
     }
     let uids = same(vec![0, identity.uid]);
     identity.gids = same([&[0, identity.gid], groups].concat());
-    let map = |kind, map| step(Attend::MapIds { kind, map, helper: None }, &origin);
-    identity.attend = vec![map(IdKind::Uid, uids), map(IdKind::Gid, identity.gids.clone())];
+    let of_groups = if groups.is_empty() || all { origin.clone() } else { asked("groups") };
+    let map = |kind, map, origin| step(Attend::MapIds { kind, map, helper: None }, origin);
+    identity.attend =
+        vec![map(IdKind::Uid, uids, &origin), map(IdKind::Gid, identity.gids.clone(), &of_groups)];
 }
 
 /// Takes the ids on, and gives up every group that is not asked for. The kernel forgets the

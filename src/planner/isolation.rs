@@ -33,6 +33,11 @@ impl Isolation {
     }
 }
 
+/// What asked for the namespaces.
+pub(super) fn origin(draft: &Draft<'_>) -> Origin {
+    either("namespaces", draft.manifest.namespaces != Namespaces::default())
+}
+
 /// Chooses the namespaces.
 pub(super) fn choose(draft: &mut Draft<'_>) -> Isolation {
     let proc = choose_proc(draft);

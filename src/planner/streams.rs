@@ -1,6 +1,6 @@
 //! Where the standard streams lead.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::inputs::Found;
 use crate::manifest::{ErrorOutput, Input, Output, Tty};
@@ -98,4 +98,14 @@ fn file(
     }
     open.push(step(Prepare::OpenStream { stream, path }, &origin));
     Stream::File
+}
+
+/// Where the report goes: into a directory that is there.
+pub(super) fn report(draft: &mut Draft<'_>) -> Option<PathBuf> {
+    let file = &draft.manifest.report.as_ref()?.file;
+    let dir = file.parent().map(|dir| draft.path(dir));
+    if let Some(dir) = dir {
+        draft.directory_exists(&dir, &key("report"));
+    }
+    Some(draft.path(file))
 }

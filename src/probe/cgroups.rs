@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
 use crate::host::{Cgroups, Hierarchy};
@@ -119,13 +120,11 @@ impl Looker {
             (None, true) => mount.at.clone(),
             (None, false) => dir,
         };
-        if writable(&parent) {
+        hierarchy.reason = not_there(&parent).or_else(|| closed(&parent));
+        if hierarchy.reason.is_none() {
             hierarchy.has = values(&parent, &["cpuset.cpus", "cpuset.mems"]);
             hierarchy.lacks = lacks(&parent, &V1_FILES);
             hierarchy.parent = Some(parent);
-        } else {
-            let reason = "the caller may not make a group in";
-            hierarchy.reason = Some(format!("{reason} {}", parent.display()));
         }
         hierarchy
     }
@@ -137,7 +136,11 @@ impl Looker {
         let mut hierarchy =
             Hierarchy { mount: mount.at.clone(), own: dir.clone(), ..Hierarchy::default() };
         let (parent, reason) = match &self.parent {
-            Some(parent) => (Some(mount.at.join(parent)), None),
+            Some(parent) => {
+                let parent = mount.at.join(parent);
+                let reason = not_there(&parent);
+                (reason.is_none().then_some(parent), reason)
+            }
             None => nearest(&mount.at, &dir),
         };
         hierarchy.reason = reason;
@@ -156,8 +159,21 @@ fn seen(mount: &Mount, path: &Path) -> PathBuf {
     if path.as_os_str().is_empty() { mount.at.clone() } else { joined }
 }
 
-fn writable(path: &Path) -> bool {
-    access(path, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
+/// That `cgroup.parent` names no group.
+fn not_there(parent: &Path) -> Option<String> {
+    (!parent.is_dir()).then(|| format!("there is no control group {}", parent.display()))
+}
+
+/// Why no group can be made in this one.
+fn closed(dir: &Path) -> Option<String> {
+    let dir_ = dir.display();
+    match access(dir, AccessFlags::W_OK | AccessFlags::X_OK) {
+        Ok(()) => None,
+        Err(Errno::EROFS) => {
+            Some(format!("the control groups at {dir_} are mounted read-only, as in a container"))
+        }
+        Err(_) => Some(format!("the caller may not make a group in {dir_}")),
+    }
 }
 
 /// The nearest group, from the runner's own upward, in which a group beside the runner can be
@@ -167,9 +183,13 @@ fn nearest(mount: &Path, own: &Path) -> (Option<PathBuf>, Option<String>) {
     let mut reason = None;
     for dir in own.ancestors().take_while(|dir| dir.starts_with(mount)) {
         let procs = dir.join("cgroup.procs");
-        if !writable(dir) || access(&procs, AccessFlags::W_OK).is_err() {
-            let why = || format!("{} is not the caller's to make groups in", dir.display());
-            reason = Some(reason.unwrap_or_else(why));
+        let shut = closed(dir).or_else(|| {
+            access(&procs, AccessFlags::W_OK)
+                .is_err()
+                .then(|| format!("the caller may not move processes in {}", dir.display()))
+        });
+        if let Some(shut) = shut {
+            reason = Some(reason.unwrap_or(shut));
             break;
         }
         // The root of all may hold processes and hand controllers down as well.

@@ -19,7 +19,8 @@ pub(super) fn layers(manifest: &Manifest) -> bool {
 
 /// Why no overlay can be mounted in a user namespace.
 pub(super) fn overlay_missing() -> Option<String> {
-    let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    // Who can't see it is told by the mount itself.
+    let known = std::fs::read_to_string("/proc/filesystems").ok()?;
     let release = release();
     if !known.lines().any(|line| line.ends_with("\toverlay")) {
         // A module is loaded when it is first mounted.

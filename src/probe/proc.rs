@@ -47,6 +47,10 @@ pub(super) fn mask() -> Option<String> {
     if !sys::is_mount_point(c"/proc") {
         return Some("/proc is not mounted here".into());
     }
+    // It is the runner's own in every procfs.
+    if !std::path::Path::new("/proc/self").is_symlink() {
+        return Some("something else is mounted on /proc".into());
+    }
     let covered = COVERED.iter().find(|path| sys::is_mount_point(path))?;
     Some(format!(
         "{} is covered by a mount of the surrounding container",

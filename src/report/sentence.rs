@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::{Ending, Figures, Outcome};
-use crate::plan::Plan;
+use crate::plan::{Init, Plan};
 
 /// One sentence on why the run is over; none where the command ended by itself, or where a
 /// step failed and a diagnostic tells it.
@@ -20,7 +20,9 @@ pub fn sentence(plan: &Plan, outcome: &Outcome) -> Option<String> {
 fn why(plan: &Plan, outcome: &Outcome) -> Option<String> {
     let watch = &plan.supervise;
     Some(match &outcome.ending {
-        Ending::Signal(number) => format!("was killed by {}", signal(*number)),
+        Ending::Signal(number) => {
+            format!("was killed by {}{}", signal(*number), perhaps(plan, *number))
+        }
         Ending::Timeout => format!("was {} its timeout{}", stopped(outcome), of(watch.timeout)),
         Ending::CpuTime => {
             format!("was killed by its processor time limit{}", of(watch.cpu_time))
@@ -37,6 +39,29 @@ fn why(plan: &Plan, outcome: &Outcome) -> Option<String> {
         | Ending::NotFound(_)
         | Ending::NotExecutable(_) => return None,
     })
+}
+
+/// The resource limits of the manifest's that make the kernel send this signal.
+fn perhaps(plan: &Plan, number: i32) -> String {
+    let suspects: &[&str] = match Signal::try_from(number) {
+        Ok(Signal::SIGSEGV | Signal::SIGBUS) => &["stack", "as", "data"],
+        Ok(Signal::SIGXCPU | Signal::SIGKILL) => &["cpu", "rttime"],
+        Ok(Signal::SIGXFSZ) => &["fsize"],
+        _ => &[],
+    };
+    let limits = plan.init.iter().filter_map(|step| match &step.action {
+        Init::Rlimit { resource, soft: Some(soft), .. }
+            if !step.origin.default && suspects.contains(resource) =>
+        {
+            Some(format!("`ulimits.{resource}` of {soft}"))
+        }
+        _ => None,
+    });
+    let limits: Vec<_> = limits.collect();
+    if limits.is_empty() {
+        return String::new();
+    }
+    format!(": it may have reached its {}", limits.join(" or its "))
 }
 
 fn stopped(outcome: &Outcome) -> &'static str {

@@ -44,24 +44,38 @@ pub fn filesystem<'o>(
     options: impl Iterator<Item = (&'o str, Option<&'o str>)>,
     flags: MountFlags,
 ) -> Result<OwnedFd> {
-    let fs = c(Call::Fsopen, fstype, |fstype| {
-        let flags = libc::FSOPEN_CLOEXEC;
-        // SAFETY: `fstype` is a C string that outlives the call.
-        Call::Fsopen.fd(unsafe { libc::syscall(libc::SYS_fsopen, fstype.as_ptr(), flags) })
-    })?;
+    let fs = open_filesystem(fstype)?;
     for (key, value) in options {
-        c(Call::Fsconfig, key, |key| match value {
-            None => configure(&fs, libc::FSCONFIG_SET_FLAG, Some(key), None),
-            Some(value) => c(Call::Fsconfig, value, |value| {
-                configure(&fs, libc::FSCONFIG_SET_STRING, Some(key), Some(value))
-            }),
-        })?;
+        set_option(&fs, key, value)?;
     }
     configure(&fs, libc::FSCONFIG_CMD_CREATE, None, None)?;
     let fs = fs.as_raw_fd();
     // SAFETY: no pointers.
     Call::Fsmount.fd(unsafe {
         libc::syscall(libc::SYS_fsmount, fs, libc::FSMOUNT_CLOEXEC, flags.attributes())
+    })
+}
+
+/// Whether a file system of this type takes the option, asked of one that is never made.
+pub fn takes_option(fstype: &str, key: &str, value: Option<&str>) -> Result<()> {
+    let fs = open_filesystem(fstype)?;
+    set_option(&fs, key, value)
+}
+
+fn open_filesystem(fstype: &str) -> Result<OwnedFd> {
+    c(Call::Fsopen, fstype, |fstype| {
+        let flags = libc::FSOPEN_CLOEXEC;
+        // SAFETY: `fstype` is a C string that outlives the call.
+        Call::Fsopen.fd(unsafe { libc::syscall(libc::SYS_fsopen, fstype.as_ptr(), flags) })
+    })
+}
+
+fn set_option(fs: &OwnedFd, key: &str, value: Option<&str>) -> Result<()> {
+    c(Call::Fsconfig, key, |key| match value {
+        None => configure(fs, libc::FSCONFIG_SET_FLAG, Some(key), None),
+        Some(value) => c(Call::Fsconfig, value, |value| {
+            configure(fs, libc::FSCONFIG_SET_STRING, Some(key), Some(value))
+        }),
     })
 }
 
