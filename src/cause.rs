@@ -203,6 +203,8 @@ impl Scene<'_> {
             Action::Attend(Attend::RaiseLimit { resource, hard }) => {
                 process::rlimit(self, resource, *hard, *hard, fault)
             }
+            Action::Attend(Attend::MapMount { source, .. }) => mount::mapped(self, source, fault),
+            Action::Attend(Attend::GivePipes { .. }) => None,
             Action::Init(init) => self.init(init, fault),
             Action::Spawn => scarcity::processes(self, fault.errno),
             Action::Command(command) => self.command(command, fault),
@@ -252,7 +254,9 @@ impl Scene<'_> {
             Init::PrivateMounts => mount::private(self, fault),
             Init::Scratch { size } | Init::Root(Root::Tmpfs { size }) => mount::tmpfs(size, fault),
             Init::Root(Root::Bind { path, .. }) => mount::root(self, path, fault),
-            Init::Root(Root::Overlay { lower, upper }) => overlay::why(self, lower, upper, fault),
+            Init::Root(Root::Overlay { lower, upper, .. }) => {
+                overlay::why(self, lower, upper, fault)
+            }
             Init::Mkdir { target, .. }
             | Init::Symlink { target, .. }
             | Init::WriteFile { target, .. } => mount::make(self, target, fault),

@@ -30,8 +30,11 @@ mod undo;
 
 use child::Child;
 use init::Namespaces;
+use line::Message;
 use prepare::Prepared;
 use undo::Undo;
+
+pub use mounts::MAPPED;
 
 /// Runs the plan to its end. `begun` is when the runner was started.
 pub fn run(plan: &Plan, begun: Instant) -> Outcome {
@@ -132,8 +135,15 @@ impl Run<'_> {
             sys::supervise::adopt_orphans().map_err(&clone)?;
         }
         let (child, line, go) = self.clone_init(ready, ties)?;
-        self.attend(&child)?;
-        sys::write_all(go.as_fd(), b"g").map_err(&clone)?;
+        let gone = self
+            .attend(&child, &go)
+            .and_then(|()| sys::write_once(go.as_fd(), &[init::GO]).map_err(&clone));
+        if let Err(failure) = gone {
+            // Init ends when it sees that nobody will let it go, and may have said why it did
+            // so before.
+            drop(go);
+            return Err(told(&line).unwrap_or(failure));
+        }
         Ok(Started { child, line, counted, memory, begun: self.begun })
     }
 
@@ -161,14 +171,14 @@ impl Run<'_> {
         }
     }
 
-    fn attend(&mut self, child: &Child) -> Result<(), Failure> {
+    fn attend(&mut self, child: &Child, go: &OwnedFd) -> Result<(), Failure> {
         for step in &self.plan.attend {
             let at = Instant::now();
-            attend::perform(&step.action, child.pid()).map_err(|(fault, evidence)| Failure {
-                n: step.n,
-                fault,
-                evidence,
-            })?;
+            let failed = |(fault, evidence)| Failure { n: step.n, fault, evidence };
+            let made = attend::perform(&step.action, child.pid()).map_err(failed)?;
+            if let Some(mount) = made {
+                sys::send_descriptor(go.as_fd(), b'D', mount.as_fd()).map_err(failure(step.n))?;
+            }
             self.times.push(time(step.n, at));
         }
         Ok(())
@@ -178,9 +188,24 @@ impl Run<'_> {
 impl Ties {
     fn new() -> sys::Result<Self> {
         let (line, theirs) = sys::line()?;
-        let (go, gone) = sys::pipe()?;
+        let (gone, go) = sys::line()?;
         Ok(Self { ours: (line, gone), theirs: (theirs, go) })
     }
+}
+
+/// The fault that init told of, once it has ended.
+fn told(line: &OwnedFd) -> Option<Failure> {
+    let mut failure: Option<Failure> = None;
+    while let Ok(Some(message)) = line::receive(line) {
+        match message {
+            Message::Fault { n, fault } => failure = Some(Failure { n, fault, evidence: None }),
+            Message::Evidence(text) => {
+                failure.iter_mut().for_each(|failure| failure.evidence = Some(text.clone()));
+            }
+            _ => {}
+        }
+    }
+    failure
 }
 
 /// How long a step took that began `at`.

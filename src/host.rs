@@ -22,6 +22,9 @@ pub struct Host {
     /// The caller may map ids and give up groups as it likes: it has CAP_SETUID, CAP_SETGID
     /// and CAP_SYS_ADMIN.
     pub privileged: bool,
+    /// The caller is in the user namespace that the machine began with: what is refused to
+    /// others may be done there, such as mapping the ids of a mount.
+    pub initial: bool,
     /// The caller has CAP_SYS_RESOURCE: it may raise hard limits and lower oom_score_adj.
     pub unlimited: bool,
     /// A word that no other run alive has: the runner's pid.

@@ -36,6 +36,12 @@ pub struct Inputs {
     pub environment: BTreeMap<String, String>,
     /// Which of stdin, stdout and stderr are terminals.
     pub terminals: [bool; 3],
+    /// Which of them are files or devices of the caller's: inside, they can be opened anew
+    /// (/dev/stdout) by their owner only.
+    pub owned: [bool; 3],
+    /// For root: the file systems that hold what is shown of the host, by path, as statfs(2)
+    /// tells them.
+    pub filesystems: BTreeMap<PathBuf, i64>,
     /// /etc/passwd and /etc/group of the root file system, where they can be read.
     pub passwd: Option<String>,
     pub group: Option<String>,

@@ -128,6 +128,12 @@ pub enum Attend {
     /// Raises a hard limit above the caller's own, which nobody can from within a user namespace
     /// (prlimit(2), CAP_SYS_RESOURCE); none is unlimited.
     RaiseLimit { resource: &'static str, hard: Option<u64> },
+    /// Copies the mount at `source` with its ids mapped as the sandbox's are (mount_setattr(2),
+    /// MOUNT_ATTR_IDMAP), and hands the copy to init.
+    MapMount { source: PathBuf, recursive: bool },
+    /// Gives the pipes among the standard streams to this user, so that the command can open
+    /// them anew (/dev/stdout).
+    GivePipes { uid: u32 },
 }
 
 /// User or group ids.
@@ -238,9 +244,9 @@ pub enum Root {
     /// An empty tmpfs.
     Tmpfs { size: String },
     /// A directory itself.
-    Bind { path: PathBuf, read_only: bool },
+    Bind { path: PathBuf, read_only: bool, mapped: bool },
     /// A directory below a layer that takes the writes.
-    Overlay { lower: PathBuf, upper: Layer },
+    Overlay { lower: PathBuf, upper: Layer, mapped: bool },
 }
 
 /// Where an overlay's writes go.
@@ -264,6 +270,8 @@ pub struct Bind {
     pub optional: bool,
     /// A missing target is made (never in a directory of the host's).
     pub make_target: bool,
+    /// It is the copy that a `map_mount` step handed over.
+    pub mapped: bool,
 }
 
 /// A kernel file system mounted inside.

@@ -8,6 +8,7 @@ mod dev;
 mod draft;
 mod env_file;
 mod files;
+mod foreign;
 mod groups;
 mod identity;
 mod isolation;
@@ -54,13 +55,14 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
     let security = security::choose(draft);
     let network = isolation::network(draft);
 
-    let init = [
+    let mut init = [
         vec![
             step(Init::ParentDeathSignal, &default("init")),
             step(Init::NewSession, &default("init")),
         ],
         identity.map.clone(),
         groups.join.clone(),
+        identity.enter.clone(),
         isolation::late(draft, &isolation, &groups),
         rlimits::oom_score(draft),
         vec![step(Init::Undumpable, &default("security"))],
@@ -80,6 +82,10 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
     ]
     .concat();
 
+    let mapped = match identity.foreign {
+        Some(first) => foreign::map(draft, &mut init, first + identity.uid),
+        None => Vec::new(),
+    };
     let namespaces = isolation.at_clone(&groups);
     let spawn = manifest.init.then(|| step(Spawn {}, &asked("init")));
     let verify = Verify {
@@ -94,7 +100,7 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
         name: draft.name.clone(),
         prepare: [network, groups.prepare, streams.open.clone()].concat(),
         clone: step(CloneInit { namespaces, into_cgroup: groups.into }, &isolation::origin(draft)),
-        attend: [identity.attend.clone(), rlimits::raise(draft)].concat(),
+        attend: [identity.attend.clone(), mapped, rlimits::raise(draft)].concat(),
         init,
         command: command::steps(spawn.as_ref(), &streams, security.command, verify),
         spawn,

@@ -34,6 +34,7 @@ pub fn host(manifest: Option<&Manifest>) -> Host {
         gid,
         groups: ids::groups(gid),
         privileged,
+        initial: privileged && ids::initial(),
         unlimited: has(&[Capability::SysResource]),
         run: std::process::id().to_string(),
         cgroups: cgroups::look(manifest),

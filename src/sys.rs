@@ -72,7 +72,7 @@ calls! {
     MountSetattr = "mount_setattr", MoveMount = "move_mount", Newgidmap = "newgidmap",
     Newuidmap = "newuidmap", Open = "open", OpenTree = "open_tree", Openat2 = "openat2",
     Personality = "personality", Pipe = "pipe", PivotRoot = "pivot_root", Poll = "poll",
-    Prctl = "prctl", Read = "read", Rmdir = "rmdir", SchedSetscheduler = "sched_setscheduler",
+    Prctl = "prctl", Read = "read", Recvmsg = "recvmsg", Rmdir = "rmdir", SchedSetscheduler = "sched_setscheduler",
     Seccomp = "seccomp", Sendmsg = "sendmsg", Setgroups = "setgroups",
     Sethostname = "sethostname", Setns = "setns", Setpriority = "setpriority",
     Setresgid = "setresgid", Setresuid = "setresuid", Setrlimit = "setrlimit", Setsid = "setsid",
@@ -240,6 +240,32 @@ pub fn send_descriptor(line: BorrowedFd<'_>, byte: u8, fd: BorrowedFd<'_>) -> Re
     let returned =
         unsafe { libc::sendmsg(line.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
     Call::Sendmsg.check(returned as c_long).map(drop)
+}
+
+/// The next byte of a line, waiting for it, and the descriptor that came with it; none at its
+/// end. Allocates nothing.
+pub fn receive_descriptor(line: BorrowedFd<'_>) -> Result<Option<(u8, Option<OwnedFd>)>> {
+    let mut byte = 0u8;
+    let mut part = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: size_of_val(&byte) };
+    let mut control = Control { length: 0, level: 0, kind: 0, fd: -1, rest: 0 };
+    // SAFETY: zero is a valid value of every field.
+    let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = (&raw mut control).cast();
+    message.msg_controllen = size_of_val(&control);
+    let received = loop {
+        // SAFETY: all that `message` points to outlives the call, and may be written to.
+        let received =
+            unsafe { libc::recvmsg(line.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };
+        match Call::Recvmsg.check(received as c_long) {
+            Err(Fault { errno: Errno::EINTR, .. }) => {}
+            other => break other?,
+        }
+    };
+    let handed = control.level == libc::SOL_SOCKET && control.kind == libc::SCM_RIGHTS;
+    let fd = (handed && control.fd >= 0).then(|| adopt(control.fd));
+    Ok((received > 0).then_some((byte, fd)))
 }
 
 /// A control message that carries one descriptor.

@@ -421,7 +421,7 @@ fn a_root_without_accounts_runs_as_root() {
 fn a_file_of_accounts_that_may_not_be_read_is_named() {
     let stage = Stage::new(Who::User);
     let passwd = stage.root("etc/passwd");
-    fs::set_permissions(passwd, Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(passwd, Permissions::from_mode(0o0)).unwrap();
     let ran = stage.up(Who::User, "rootfs: ./root\nuser: web\ncommand: [id]\n");
     tells(ran, 125, 2, &["/etc/passwd", "user `web`", "can't be read: permission denied"]);
 }

@@ -62,6 +62,8 @@ fn inputs(stem: &str) -> Inputs {
         stem: stem.into(),
         environment: environment.into_iter().map(text).collect(),
         terminals: [false; 3],
+        owned: [false; 3],
+        filesystems: [("/usr".into(), 0xef53), ("/m/rootfs".into(), 0xef53)].into(),
         passwd: Some("root:x:0:0:root:/root:/bin/sh\n".into()),
         group: Some("root:x:0:\n".into()),
         paths: paths.into_iter().map(|(path, found)| (path.into(), found)).collect(),

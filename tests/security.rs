@@ -222,3 +222,33 @@ fn the_old_root_is_gone_whatever_the_new_one_is() {
         }
     }
 }
+
+/// Where the file system lets the ids of a mount be mapped, as ext4, xfs and btrfs do.
+#[test]
+fn roots_sandboxes_have_ids_that_are_nobodys_and_leave_files_of_roots() {
+    if !support::need_root() {
+        return;
+    }
+    let temp = Temp::new();
+    support::busybox_root_at(&temp.join("root"));
+    std::fs::create_dir(temp.join("data")).unwrap();
+    let text = "rootfs: {path: root, write: direct}\nmounts: ['./data:/home:rw']\n\
+                command: [sh, -c, 'cat /proc/self/uid_map; touch /made /home/made; \
+                stat -c %u /bin /made /home/made; echo anew > /dev/stdout']\n";
+    let file = temp.write("m.yaml", text);
+    let plan = run(sixdocker().arg("plan").arg(&file)).expect(0).stdout;
+    if plan.contains("does not let the ids of a mount be mapped") {
+        return support::missing(
+            "a file system whose ids can be mapped, below the target directory",
+        );
+    }
+    let ran = run(sixdocker().arg("up").arg(&file)).expect(0);
+    let words: Vec<_> = ran.stdout.split_whitespace().collect();
+    assert_eq!((words[0], words[2]), ("0", "1"), "{}", ran.stdout);
+    assert!(words[1].parse::<u32>().unwrap() >= 0x8_0000, "{}", ran.stdout);
+    assert_eq!(words[3..], ["0", "0", "0", "anew"]);
+    for made in ["root/made", "data/made"] {
+        let seen = std::fs::metadata(temp.join(made)).unwrap();
+        assert_eq!(std::os::unix::fs::MetadataExt::uid(&seen), 0, "{made}");
+    }
+}

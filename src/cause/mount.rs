@@ -12,6 +12,23 @@ use super::{identity, scarcity};
 use crate::plan::{Bind, Init, KernelMount, Namespace, Root};
 use crate::sys::{self, Fault};
 
+/// A mount that could not be copied with its ids mapped.
+pub(super) fn mapped(scene: Scene<'_>, source: &Path, fault: Fault) -> Option<Finding> {
+    let text = source.to_string_lossy();
+    if let Some(obstacle) = scene.view.obstacle(&text) {
+        return Some(Finding::only(obstacle.why));
+    }
+    matches!(fault.errno, Errno::EINVAL | Errno::EPERM).then(|| {
+        Finding::new(
+            format!(
+                "the mount of {} does not let its ids be mapped (mount_setattr(2)): its file system can't, or they are mapped already",
+                name(text.as_bytes())
+            ),
+            "show what is on another file system, or run it as an ordinary user",
+        )
+    })
+}
+
 /// One line of /proc/self/mountinfo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mount {
@@ -321,8 +338,8 @@ pub(super) fn make(scene: Scene<'_>, path: &str, fault: Fault) -> Option<Finding
 /// A file system of the sandbox's own that has reached its size.
 fn full(scene: Scene<'_>, view: &View, dir: &str) -> Option<Finding> {
     let found = scarcity::space(view, dir)?;
-    let steps = scene.plan.init.iter().rev();
-    let (what, size, key) = steps.filter_map(|step| tmpfs_around(&step.action, dir)).next()?;
+    let mut steps = scene.plan.init.iter().rev();
+    let (what, size, key) = steps.find_map(|step| tmpfs_around(&step.action, dir))?;
     let why = format!("{}: {what} may hold {}", found.why, bytes(&size));
     let help = match key {
         Some(key) => format!("raise `{}`", key.replace('/', ".")),

@@ -1,27 +1,63 @@
 //! What the parent does for init, while init waits.
 
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process;
 
 use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag};
+use nix::sys::statfs::FsType;
 
 use crate::plan::{Attend, IdKind, IdRange};
-use crate::sys::{self, Call, Fault};
+use crate::sys::{self, Call, Fault, Named};
 
-/// Performs one step. A fault may come with what the helper said about it.
-pub(super) fn perform(action: &Attend, pid: i32) -> Result<(), (Fault, Option<String>)> {
-    match action {
-        Attend::MapIds { kind, map, helper: None } => {
-            write_map(*kind, map, pid).map_err(|fault| (fault, None))
+/// The magic number of pipes without a name (linux/magic.h).
+const PIPEFS: FsType = FsType(0x5049_5045);
+
+/// Performs one step; what it makes is for init. A fault may come with what the helper said
+/// about it.
+pub(super) fn perform(
+    action: &Attend,
+    pid: i32,
+) -> Result<Option<OwnedFd>, (Fault, Option<String>)> {
+    let done = match action {
+        Attend::MapIds { kind, map, helper: Some(helper) } => {
+            return ask_helper(*kind, map, helper, pid).map(|()| None);
         }
-        Attend::MapIds { kind, map, helper: Some(helper) } => ask_helper(*kind, map, helper, pid),
-        Attend::RaiseLimit { resource, hard } => {
-            let number = sys::resource(resource).ok_or(Call::Setrlimit.fault(Errno::EINVAL));
-            let raised = number.and_then(|number| sys::set_rlimit(pid, number, *hard, *hard));
-            raised.map_err(|fault| (fault, None))
+        Attend::MapIds { kind, map, helper: None } => write_map(*kind, map, pid).map(|()| None),
+        Attend::RaiseLimit { resource, hard } => raise_limit(resource, *hard, pid).map(|()| None),
+        Attend::MapMount { source, recursive } => map_mount(source, *recursive, pid).map(Some),
+        Attend::GivePipes { uid } => give_pipes(*uid).map(|()| None),
+    };
+    done.map_err(|fault| (fault, None))
+}
+
+fn raise_limit(resource: &str, hard: Option<u64>, pid: i32) -> sys::Result<()> {
+    let number = sys::resource(resource).ok_or(Call::Setrlimit.fault(Errno::EINVAL))?;
+    sys::set_rlimit(pid, number, hard, hard)
+}
+
+/// What is mounted below keeps its ids where its file system can't have them mapped: then they
+/// are nobody's inside.
+fn map_mount(source: &Path, recursive: bool, pid: i32) -> sys::Result<OwnedFd> {
+    let ids = sys::open(&PathBuf::from(format!("/proc/{pid}/ns/user")), OFlag::O_RDONLY)?;
+    let tree = sys::open_tree(AT_FDCWD, source, recursive)?;
+    let whole = recursive && sys::map_mount(tree.as_fd(), ids.as_fd(), true).is_ok();
+    if !whole {
+        sys::map_mount(tree.as_fd(), ids.as_fd(), false)?;
+    }
+    Ok(tree)
+}
+
+fn give_pipes(uid: u32) -> sys::Result<()> {
+    for stream in (0..3).map(sys::stream) {
+        // A FIFO that has a name is somebody's file; a closed stream is nothing.
+        if sys::is_filesystem(stream, PIPEFS).unwrap_or(false) {
+            nix::unistd::fchown(stream, Some(uid.into()), None).of(Call::Fchown)?;
         }
     }
+    Ok(())
 }
 
 fn write_map(kind: IdKind, map: &[IdRange], pid: i32) -> sys::Result<()> {

@@ -41,7 +41,10 @@ pub struct Ready {
 /// The code of a process that gave up while it built.
 const SETUP: i32 = 125;
 
-/// Waits for a byte on `go`, builds the sandbox around this process, and becomes the command.
+/// The byte that lets init go.
+pub const GO: u8 = b'g';
+
+/// Waits for [`GO`] on `go`, builds the sandbox around this process, and becomes the command.
 ///
 /// Every descriptor above 2 that is not `line`, `go`, or in `ready` is closed, whoever left it.
 pub fn build(plan: &Plan, ready: &Ready, line: BorrowedFd<'_>, go: OwnedFd) -> ! {
@@ -53,7 +56,7 @@ pub fn build(plan: &Plan, ready: &Ready, line: BorrowedFd<'_>, go: OwnedFd) -> !
     for step in before {
         scene.timed(step.n, |scene| scene.perform(step.n, &step.action));
     }
-    wait(line, go);
+    scene.wait(line, go);
     for step in after {
         scene.timed(step.n, |scene| scene.perform(step.n, &step.action));
     }
@@ -68,15 +71,6 @@ pub fn build(plan: &Plan, ready: &Ready, line: BorrowedFd<'_>, go: OwnedFd) -> !
 /// What must stand before init waits: then it dies with the runner, whenever that dies.
 fn is_early(action: &Init) -> bool {
     matches!(action, Init::ParentDeathSignal | Init::NewSession)
-}
-
-/// Waits until the parent has done its part, and quits if it gave up.
-fn wait(line: BorrowedFd<'_>, go: OwnedFd) {
-    let heard = sys::read(go.as_fd(), &mut [0]);
-    // A parent that died after it wrote, but before this process asked to die with it.
-    if heard != Ok(1) || sys::hung_up(line) {
-        sys::quit(SETUP);
-    }
 }
 
 fn keep_only(ready: &Ready, line: BorrowedFd<'_>, go: BorrowedFd<'_>) -> Result<()> {
@@ -133,6 +127,21 @@ impl<'p> Scene<'p> {
             times: [[0; 4]; TIMED],
             timed: 0,
         }
+    }
+
+    /// Waits until the parent has done its part, takes what it hands over, and quits if it gave
+    /// up.
+    fn wait(&mut self, line: BorrowedFd<'_>, go: OwnedFd) {
+        while let Ok(Some((byte, handed))) = sys::receive_descriptor(go.as_fd()) {
+            match handed {
+                Some(mount) => self.tree.mapped.hand(mount),
+                // A parent that died after it wrote, but before this process asked to die
+                // with it.
+                None if byte == GO && !sys::hung_up(line) => return,
+                None => break,
+            }
+        }
+        sys::quit(SETUP)
     }
 
     /// Goes on if step `n` was done; else tells why not, and quits.

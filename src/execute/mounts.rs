@@ -46,6 +46,42 @@ pub(super) struct Tree {
     ours: Ours,
     /// The empty directory that was last put over another.
     empty: Option<OwnedFd>,
+    /// The copies that the parent handed over, in the order of the steps.
+    pub(super) mapped: Mapped,
+    /// How many mounts lie between the old root and the new.
+    above: usize,
+}
+
+/// The most copies of mounts that are handed over.
+pub const MAPPED: usize = 64;
+
+/// Mounts that wait for their step.
+pub(super) struct Mapped {
+    all: [Option<OwnedFd>; MAPPED],
+    handed: usize,
+    taken: usize,
+}
+
+impl Default for Mapped {
+    fn default() -> Self {
+        Self { all: [const { None }; MAPPED], handed: 0, taken: 0 }
+    }
+}
+
+impl Mapped {
+    /// Takes one in.
+    pub(super) fn hand(&mut self, mount: OwnedFd) {
+        if let Some(place) = self.all.get_mut(self.handed) {
+            *place = Some(mount);
+            self.handed += 1;
+        }
+    }
+
+    fn take(&mut self) -> Result<OwnedFd> {
+        let next = self.all.get_mut(self.taken).and_then(Option::take);
+        self.taken += 1;
+        next.ok_or(Call::OpenTree.fault(Errno::EBADF))
+    }
 }
 
 struct Ours([u64; OURS], usize);
@@ -89,9 +125,16 @@ impl Tree {
     pub(super) fn scratch(&mut self, size: &str) -> Result<()> {
         let options = [("size", Some(size)), ("mode", Some("700"))];
         let mount = sys::filesystem("tmpfs", options.into_iter(), NO_PRIVILEGE)?;
-        sys::move_mount_over_root(mount.as_fd())?;
+        self.hide(mount.as_fd())?;
         self.ours.add(mount.as_fd())?;
         self.scratch = Some(mount);
+        Ok(())
+    }
+
+    /// Attaches a mount where no lookup sees it: what is attached nowhere holds no layers.
+    fn hide(&mut self, mount: BorrowedFd<'_>) -> Result<()> {
+        sys::move_mount_over_root(mount)?;
+        self.above += 1;
         Ok(())
     }
 
@@ -102,13 +145,16 @@ impl Tree {
                 let options = [("size", Some(size.as_str())), ("mode", Some("755"))];
                 sys::filesystem("tmpfs", options.into_iter(), NO_PRIVILEGE)?
             }
-            Root::Bind { path, read_only } => {
-                let tree = sys::open_tree(AT_FDCWD, path, true)?;
+            Root::Bind { path, read_only, mapped } => {
+                let tree = match mapped {
+                    true => self.mapped.take()?,
+                    false => sys::open_tree(AT_FDCWD, path, true)?,
+                };
                 let flags = MountFlags { read_only: *read_only, ..NO_PRIVILEGE };
                 sys::set_mount(tree.as_fd(), flags, OPEN, true, true)?;
                 tree
             }
-            Root::Overlay { lower, upper } => self.overlay(lower, upper)?,
+            Root::Overlay { lower, upper, mapped } => self.overlay(lower, upper, *mapped)?,
         };
         sys::move_mount_over_root(mount.as_fd())?;
         if !matches!(root, Root::Bind { .. }) {
@@ -120,13 +166,13 @@ impl Tree {
 
     /// The layers are named by descriptor: then no character in a path is an option's, and
     /// nobody inside reads in /proc/mounts where they lie.
-    fn overlay(&self, lower: &Path, upper: &Layer) -> Result<OwnedFd> {
-        let lower = sys::open(lower, DIRECTORY)?;
+    fn overlay(&mut self, lower: &Path, upper: &Layer, mapped: bool) -> Result<OwnedFd> {
+        let lower = self.layers(lower, mapped)?;
         let opened;
         let (dir, ours) = match upper {
             Layer::Scratch => (self.at_scratch()?, true),
             Layer::Dir(path) => {
-                opened = sys::open(path, DIRECTORY)?;
+                opened = self.layers(path, mapped)?;
                 (opened.as_fd(), false)
             }
         };
@@ -147,9 +193,19 @@ impl Tree {
         sys::filesystem("overlay", options.into_iter(), NO_PRIVILEGE)
     }
 
+    /// A directory that holds a layer.
+    fn layers(&mut self, path: &Path, mapped: bool) -> Result<OwnedFd> {
+        if !mapped {
+            return sys::open(path, DIRECTORY);
+        }
+        let mount = self.mapped.take()?;
+        self.hide(mount.as_fd())?;
+        Ok(mount)
+    }
+
     /// Shows something of the host.
     pub(super) fn bind(&mut self, bind: &Bind) -> Result<()> {
-        let tree = match sys::open_tree(AT_FDCWD, &bind.source, bind.recursive) {
+        let tree = match self.source(bind) {
             Err(Fault { errno: Errno::ENOENT | Errno::ENOTDIR, .. }) if bind.optional => {
                 return Ok(());
             }
@@ -161,6 +217,13 @@ impl Tree {
         sys::move_mount(tree.as_fd(), place.as_fd())?;
         self.anchor(&bind.target, tree);
         Ok(())
+    }
+
+    fn source(&mut self, bind: &Bind) -> Result<OwnedFd> {
+        if bind.mapped {
+            return self.mapped.take();
+        }
+        sys::open_tree(AT_FDCWD, &bind.source, bind.recursive)
     }
 
     /// Mounts a kernel file system.
@@ -218,8 +281,7 @@ impl Tree {
 
     /// Changes to the new root and lets go of the old, and of all that is not needed any more.
     pub(super) fn pivot(&mut self) -> Result<()> {
-        // The scratch file system lies between the old root and the new.
-        sys::pivot_root(self.at_root()?, usize::from(self.scratch.is_some()))?;
+        sys::pivot_root(self.at_root()?, self.above)?;
         *self = Self::default();
         Ok(())
     }

@@ -13,7 +13,7 @@ use nix::sys::stat::SFlag;
 use super::{ETC, Found, Inputs, OWN_ETC, SYSTEM};
 use crate::manifest::{
     ErrorOutput, FileContent, Id, Input, Manifest, MountKind, Network, Output, RootSource,
-    SeccompBase, Write,
+    SeccompBase, Userns, Write,
 };
 use crate::sys;
 
@@ -32,6 +32,7 @@ impl Inputs {
             stem: stem.to_owned(),
             environment: environment(),
             terminals: terminals(),
+            owned: [0, 1, 2].map(|stream| is_owned(sys::stream(stream))),
             ..Self::default()
         };
         inputs.root(manifest);
@@ -39,7 +40,32 @@ impl Inputs {
         inputs.texts(manifest);
         inputs.streams(manifest);
         inputs.devices(manifest);
+        if nix::unistd::geteuid().is_root() && manifest.userns == Userns::Auto {
+            inputs.filesystems(manifest);
+        }
         inputs
+    }
+
+    /// Whose ids may have to be mapped.
+    fn filesystems(&mut self, manifest: &Manifest) {
+        let host = SYSTEM.iter().chain(&ETC).map(PathBuf::from);
+        let mut all: Vec<PathBuf> = match &manifest.rootfs.source {
+            RootSource::Host => host.collect(),
+            RootSource::Dir(dir) => vec![dir.clone()],
+        };
+        if let Some(Write::Keep(dir)) = &manifest.rootfs.write {
+            all.push(dir.clone());
+        }
+        all.extend(manifest.mounts.iter().filter_map(|mount| match &mount.kind {
+            MountKind::Bind { source, .. } => Some(source.clone()),
+            _ => None,
+        }));
+        for path in all {
+            let path = self.base.join(path);
+            if let Ok(seen) = nix::sys::statfs::statfs(&path) {
+                self.filesystems.insert(path, seen.filesystem_type().0);
+            }
+        }
     }
 
     fn see(&mut self, path: &Path) {
@@ -209,6 +235,17 @@ fn environment() -> std::collections::BTreeMap<String, String> {
 fn terminals() -> [bool; 3] {
     use std::io::{IsTerminal, stderr, stdin, stdout};
     [stdin().is_terminal(), stdout().is_terminal(), stderr().is_terminal()]
+}
+
+/// A file or device that has an owner; /dev/null is everybody's.
+fn is_owned(stream: std::os::fd::BorrowedFd<'_>) -> bool {
+    sys::seen(stream).is_ok_and(|seen| {
+        match SFlag::from_bits_truncate(seen.st_mode & SFlag::S_IFMT.bits()) {
+            SFlag::S_IFREG => true,
+            SFlag::S_IFCHR => seen.st_rdev != nix::sys::stat::makedev(1, 3),
+            _ => false,
+        }
+    })
 }
 
 fn names_groups(manifest: &Manifest) -> bool {

@@ -62,6 +62,12 @@ impl Display for Attend {
             Self::RaiseLimit { resource, hard } => {
                 return write!(f, "raise the hard limit of {resource} to {}", limit(*hard));
             }
+            Self::MapMount { source, .. } => {
+                return write!(f, "copy the mount of {} with its ids mapped", path(source));
+            }
+            Self::GivePipes { uid } => {
+                return write!(f, "give pipes among the standard streams to user {uid}");
+            }
         };
         let what = if *kind == IdKind::Uid { "user" } else { "group" };
         write!(f, "map {what} ids {}", list(map, ", "))?;
@@ -159,14 +165,14 @@ impl Display for Root {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tmpfs { size } => write!(f, "take a tmpfs of {} as root", amount(size)),
-            Self::Bind { path: dir, read_only } => {
+            Self::Bind { path: dir, read_only, .. } => {
                 let how = if *read_only { "read-only" } else { "writable" };
                 write!(f, "take {} as root, {how}", path(dir))
             }
-            Self::Overlay { lower, upper: Layer::Scratch } => {
+            Self::Overlay { lower, upper: Layer::Scratch, .. } => {
                 write!(f, "take {} as root, below a layer that is thrown away", path(lower))
             }
-            Self::Overlay { lower, upper: Layer::Dir(dir) } => {
+            Self::Overlay { lower, upper: Layer::Dir(dir), .. } => {
                 write!(f, "take {} as root, below a layer kept in {}", path(lower), path(dir))
             }
         }

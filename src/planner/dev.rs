@@ -91,5 +91,6 @@ pub(super) fn device(source: &str, target: &str) -> Bind {
         recursive: false,
         optional: false,
         make_target: true,
+        mapped: false,
     }
 }

@@ -10,6 +10,7 @@ use crate::plan::{Attend, IdKind, IdRange, Init, Namespace, Origin, Step};
 use crate::source::Pointer;
 
 use super::draft::{Draft, asked, default, either, key, step};
+use super::foreign;
 use super::isolation::Isolation;
 use super::passwd::{self, Account};
 
@@ -23,6 +24,11 @@ pub(super) struct Identity {
     pub(super) attend: Vec<Step<Attend>>,
     /// What init maps by itself.
     pub(super) map: Vec<Step<Init>>,
+    /// How init becomes root inside, before it makes anything: a caller whose id is not mapped
+    /// is nobody there.
+    pub(super) enter: Vec<Step<Init>>,
+    /// The first of the outside ids that are nobody's on the host, where they are.
+    pub(super) foreign: Option<u32>,
     /// How init takes on its ids.
     pub(super) set: Vec<Step<Init>>,
     /// The group ids that are mapped inside.
@@ -51,6 +57,8 @@ pub(super) fn choose(draft: &mut Draft<'_>, isolation: &Isolation) -> Identity {
         account,
         attend: Vec::new(),
         map: Vec::new(),
+        enter: Vec::new(),
+        foreign: None,
         set: Vec::new(),
         gids: vec![range(gid, draft.host.gid, 1)],
     };
@@ -119,8 +127,7 @@ fn unknown<'n>(
         .map(|known| (strsim::damerau_levenshtein(known, name), known))
         .min()
         .filter(|(distance, _)| *distance <= 2)
-        .map(|(_, known)| format!("did you mean `{known}`? A"))
-        .unwrap_or_else(|| "a".to_owned());
+        .map_or_else(|| "a".to_owned(), |(_, known)| format!("did you mean `{known}`? A"));
     let path = format!("/etc/{file}");
     let text = match draft.inputs.inside.get(&path) {
         Some(Found::Denied(reason)) => {
@@ -223,38 +230,66 @@ fn covered(map: &[IdRange], id: u32) -> bool {
     map.iter().any(|range| range.holds(id))
 }
 
-/// A privileged caller's map: what the command needs, each to the same id outside; all ids,
-/// where a capability lets it go from one to another.
+/// A privileged caller's map: what the command needs, each to an id outside that is nobody's,
+/// or else to the same id; all ids, where a capability lets it go from one to another.
 fn direct(draft: &mut Draft<'_>, identity: &mut Identity, groups: &[u32], user: &Origin) {
     let capabilities = &draft.manifest.security.capabilities;
     let all = OVER_IDS.iter().any(|capability| capabilities.contains(capability));
-    let same = |mut ids: Vec<u32>| {
-        ids.sort_unstable();
-        ids.dedup();
-        if all {
-            ids.retain(|id| *id >= 65_536);
-        }
-        let each = ids.into_iter().map(|id| range(id, id, 1));
-        all.then(|| range(0, 0, 65_536)).into_iter().chain(each).collect::<Vec<_>>()
-    };
     let origin =
         if all { super::draft::at(key("security").key("capabilities")) } else { user.clone() };
-    if all {
+    let uids = vec![0, identity.uid];
+    let gids = [&[0, identity.gid], groups].concat();
+    identity.foreign = foreign(draft, &[uids.as_slice(), &gids].concat());
+    if all && identity.foreign.is_none() {
         draft.hole("every user and group id up to 65535 is mapped to the host's own", &origin);
     }
-    let uids = same(vec![0, identity.uid]);
-    identity.gids = same([&[0, identity.gid], groups].concat());
+    let first = identity.foreign.unwrap_or_default();
+    let uids = ranges(uids, all, first);
+    identity.gids = ranges(gids, all, first);
     let of_groups = if groups.is_empty() || all { origin.clone() } else { asked("groups") };
     let map = |kind, map, origin| step(Attend::MapIds { kind, map, helper: None }, origin);
     identity.attend =
         vec![map(IdKind::Uid, uids, &origin), map(IdKind::Gid, identity.gids.clone(), &of_groups)];
+    if identity.foreign.is_some() {
+        identity.enter = become_user(0, 0, Vec::new(), &default("userns"));
+    }
+}
+
+/// Outside ids that are nobody's, for root. Where they can't be had, the plan says why.
+fn foreign(draft: &mut Draft<'_>, ids: &[u32]) -> Option<u32> {
+    if !foreign::wanted(draft) {
+        return None;
+    }
+    foreign::first(draft, ids)
+        .map_err(|why| {
+            let text = format!(
+                "user 0 of the sandbox is the host's root, if without any capability: {why}"
+            );
+            draft.hole(text, &default("userns"));
+        })
+        .ok()
+}
+
+/// These ids inside, and all below 65536 with `all`, from `first` on outside.
+fn ranges(mut ids: Vec<u32>, all: bool, first: u32) -> Vec<IdRange> {
+    ids.sort_unstable();
+    ids.dedup();
+    if all {
+        ids.retain(|id| *id >= foreign::RANGE);
+    }
+    let each = ids.into_iter().map(|id| range(id, first + id, 1));
+    all.then(|| range(0, first, foreign::RANGE)).into_iter().chain(each).collect()
 }
 
 /// Takes the ids on, and gives up every group that is not asked for. The kernel forgets the
 /// parent-death signal when ids change.
 fn set(identity: &mut Identity, groups: Vec<u32>, user: &Origin) {
-    let ids = Init::SetIds { uid: identity.uid, gid: identity.gid, groups: Some(groups) };
-    identity.set = vec![step(ids, user), step(Init::ParentDeathSignal, &default("init"))];
+    identity.set = become_user(identity.uid, identity.gid, groups, user);
+}
+
+fn become_user(uid: u32, gid: u32, groups: Vec<u32>, origin: &Origin) -> Vec<Step<Init>> {
+    let ids = Init::SetIds { uid, gid, groups: Some(groups) };
+    vec![step(ids, origin), step(Init::ParentDeathSignal, &default("init"))]
 }
 
 #[cfg(test)]

@@ -182,7 +182,15 @@ fn bind(
         draft.hole(format!("{what} in {} of the host take effect", source.display()), origin);
     }
     let target = mount.target.0.clone();
-    Bind { source, target, flags: flags(mount), recursive, optional: mount.optional, make_target }
+    Bind {
+        source,
+        target,
+        flags: flags(mount),
+        recursive,
+        optional: mount.optional,
+        make_target,
+        mapped: false,
+    }
 }
 
 fn overlay(

@@ -33,6 +33,7 @@ pub(super) fn mount(
             recursive: true,
             optional: false,
             make_target,
+            mapped: false,
         })
     } else {
         Init::Mount(KernelMount {

@@ -133,6 +133,7 @@ pub(super) fn read_only(path: &str, optional: bool) -> Bind {
         recursive: true,
         optional,
         make_target: true,
+        mapped: false,
     }
 }
 
@@ -148,16 +149,16 @@ fn directory(draft: &mut Draft<'_>, tree: &mut Tree, path: std::path::PathBuf) {
     let root = match write {
         Write::None if lacks_places(draft) => {
             tree.steps.push(step(Init::Scratch { size: size(draft) }, &origin));
-            Root::Overlay { lower: path, upper: Layer::Scratch }
+            Root::Overlay { lower: path, upper: Layer::Scratch, mapped: false }
         }
-        Write::None => Root::Bind { path, read_only: true },
+        Write::None => Root::Bind { path, read_only: true, mapped: false },
         Write::Direct => {
             draft.hole(format!("the command changes {} itself", path.display()), &at(place));
-            Root::Bind { path, read_only: false }
+            Root::Bind { path, read_only: false, mapped: false }
         }
         Write::Discard => {
             tree.steps.push(step(Init::Scratch { size: size(draft) }, &origin));
-            Root::Overlay { lower: path, upper: Layer::Scratch }
+            Root::Overlay { lower: path, upper: Layer::Scratch, mapped: false }
         }
         Write::Keep(dir) => {
             let dir = draft.path(&dir);
@@ -168,7 +169,7 @@ fn directory(draft: &mut Draft<'_>, tree: &mut Tree, path: std::path::PathBuf) {
                 let help = "keep the layer outside of the root file system";
                 draft.wrong("bad_path", &place.key("keep"), text, "in the root itself", help);
             }
-            Root::Overlay { lower: path, upper: Layer::Dir(dir) }
+            Root::Overlay { lower: path, upper: Layer::Dir(dir), mapped: false }
         }
     };
     let whose = if matches!(root, Root::Overlay { .. }) { Whose::Layer } else { Whose::Host };

@@ -23,6 +23,12 @@ pub(super) fn needed(manifest: &Manifest) -> bool {
     !manifest.groups.is_empty() || over.iter().any(listed)
 }
 
+/// Whether this is the first user namespace: every id stands for itself.
+pub(super) fn initial() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().eq(["0", "0", "4294967295"])
+}
+
 /// The caller's ranges in /etc/subuid and /etc/subgid.
 pub(super) fn subordinate(uid: u32) -> Option<Subordinate> {
     let name = name(uid);

@@ -112,6 +112,24 @@ pub fn set_mount(
     Call::MountSetattr.check(returned).map(drop)
 }
 
+/// Maps the ids of a mount that is attached nowhere as the user namespace `ids` does: what
+/// belongs to an id inside, read as an id of the file system's, is shown as that id.
+pub fn map_mount(mount: BorrowedFd<'_>, ids: BorrowedFd<'_>, recursive: bool) -> Result<()> {
+    let attributes = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_IDMAP,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: u64::from(ids.as_raw_fd().unsigned_abs()),
+    };
+    let at = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    let (fd, empty, size) = (mount.as_raw_fd(), c"".as_ptr(), size_of_val(&attributes));
+    // SAFETY: `attributes` is whole, and it and the empty string outlive the call.
+    let returned = unsafe {
+        libc::syscall(libc::SYS_mount_setattr, fd, empty, at, &raw const attributes, size)
+    };
+    Call::MountSetattr.check(returned).map(drop)
+}
+
 /// Attaches a mount at `place`.
 pub fn move_mount(mount: BorrowedFd<'_>, place: BorrowedFd<'_>) -> Result<()> {
     let flags = libc::MOVE_MOUNT_F_EMPTY_PATH | libc::MOVE_MOUNT_T_EMPTY_PATH;

@@ -55,8 +55,10 @@ fn passed_over() {
 
 fn read_only_root() {
     let root = Directory::busybox("sealed");
-    let mut draft =
-        Draft::shell(Root::Bind { path: root.0.clone(), read_only: false }, "echo x > /etc/x");
+    let mut draft = Draft::shell(
+        Root::Bind { path: root.0.clone(), read_only: false, mapped: false },
+        "echo x > /etc/x",
+    );
     draft.mounts.push(Init::ReadOnlyRoot);
     let output = run(&draft.plan()).output;
     assert!(output.contains("Read-only file system"), "{output}");

@@ -50,8 +50,10 @@ fn linked() {
             (Call::Openat2, Errno::ELOOP),
             "{place} {to}"
         );
-        let direct =
-            Draft::shell(Root::Bind { path: root.0.clone(), read_only: false }, "echo never");
+        let direct = Draft::shell(
+            Root::Bind { path: root.0.clone(), read_only: false, mapped: false },
+            "echo never",
+        );
         assert_eq!(fault(direct, is_mount_at(target)).0, Call::Openat2);
         assert_eq!(root.listing(), before);
     }
@@ -85,8 +87,10 @@ fn links_inside() {
 fn nothing_made() {
     let root = Directory::busybox("direct");
     let before = root.listing();
-    let mut draft =
-        Draft::shell(Root::Bind { path: root.0.clone(), read_only: false }, "echo never");
+    let mut draft = Draft::shell(
+        Root::Bind { path: root.0.clone(), read_only: false, mapped: false },
+        "echo never",
+    );
     draft.mounts.push(Init::Bind(bind(&root.path("tmp"), "/mnt/missing")));
     let is_bind =
         |action: &Init| matches!(action, Init::Bind(bind) if bind.target == "/mnt/missing");

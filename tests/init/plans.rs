@@ -37,7 +37,7 @@ pub(crate) struct Draft {
 }
 
 pub(crate) fn overlay(lower: &Path) -> Root {
-    Root::Overlay { lower: lower.into(), upper: Layer::Scratch }
+    Root::Overlay { lower: lower.into(), upper: Layer::Scratch, mapped: false }
 }
 
 pub(crate) fn proc() -> Init {
@@ -62,6 +62,7 @@ pub(crate) fn bind(source: &Path, target: &str) -> Bind {
         recursive: true,
         optional: false,
         make_target: true,
+        mapped: false,
     }
 }
 

@@ -72,7 +72,7 @@ pub(crate) fn run_to_fault(plan: &Plan) -> Run {
 impl Stage {
     pub(crate) fn run(self, plan: &Plan) -> Run {
         let (ours, theirs) = sys::line().unwrap();
-        let (wait, go) = pipe();
+        let (wait, go) = sys::line().unwrap();
         let (output, write) = pipe();
         let exec = &plan.exec.action;
         let image = Image::new(&exec.candidates, &exec.argv, &exec.environment).unwrap();
@@ -88,7 +88,7 @@ impl Stage {
             Twin::Parent(pid, _) => {
                 drop((theirs, wait, ready));
                 if self.go {
-                    sys::write_all(go.as_fd(), b"g").unwrap();
+                    sys::write_once(go.as_fd(), &[init::GO]).unwrap();
                 }
                 drop(go);
                 finish(pid, &ours, &output)

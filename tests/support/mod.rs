@@ -14,7 +14,7 @@ mod session;
 
 pub use console::Console;
 pub use litter::NoLitter;
-pub use needs::{is_root, need, need_oracle, need_root, oracles};
+pub use needs::{is_root, missing, need, need_oracle, need_root, oracles};
 pub use places::{Temp, project, shared};
 pub use root::{busybox_root, busybox_root_at, busybox_root_of, busybox_root_of_user};
 pub use run::{Ran, as_user, binary, run, run_for, sixdocker, user_binary};

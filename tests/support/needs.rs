@@ -42,7 +42,7 @@ pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-fn missing(what: &str) {
+pub fn missing(what: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     assert!(env::var_os("CI").is_none(), "{what}, and CI is set: nothing may be left out");
     let _ = writeln!(std::io::stderr(), "LEFT OUT: {test}: {what} (tests/run installs all)");

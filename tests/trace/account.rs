@@ -44,7 +44,8 @@ impl Step {
     /// It may find nothing to do, or does it without a call that is looked at.
     fn may_be_silent(&self) -> bool {
         match self.action.as_str() {
-            "verify" | "streams" | "mask" | "read_only_path" | "mkdir" | "undumpable" => true,
+            "verify" | "streams" | "mask" | "read_only_path" | "mkdir" | "undumpable"
+            | "give_pipes" => true,
             "bind" => self.text("optional") == "true",
             _ => false,
         }
@@ -103,7 +104,10 @@ pub(crate) fn compare(steps: &[Step], calls: &[Call]) -> Vec<String> {
 /// Mounts are put somewhere once for each step.
 fn too_many(steps: &[Step], calls: &[Call]) -> Option<String> {
     let moved = calls.iter().filter(|call| call.name == "move_mount").count();
-    let planned = steps.iter().filter(|step| step.is(MOUNTING)).count();
+    // A mapped layer lies hidden until the pivot.
+    let layers = |step: &&Step| step.text("kind") == "overlay" && step.text("mapped") == "true";
+    let hidden = steps.iter().filter(layers).count() * 2;
+    let planned = steps.iter().filter(|step| step.is(MOUNTING)).count() + hidden;
     (moved > planned).then(|| format!("{moved} mounts were put in place, {planned} planned"))
 }
 
@@ -158,6 +162,8 @@ fn account(call: &Call, steps: &[Step]) -> Account {
         "fsconfig" | "fsmount" => of(&|step| step.is(&["scratch", "root", "mount", "mask"])),
         "open_tree" => of(&|step| clones(step, call)),
         "move_mount" => actions(MOUNTING),
+        "mount_setattr" if call.arguments.contains("MOUNT_ATTR_IDMAP") => actions(&["map_mount"]),
+        "fchown" => actions(&["give_pipes", "set_ids"]),
         "mount_setattr" => {
             actions(&["root", "bind", "mount", "file", "mask", "read_only_path", "read_only_root"])
         }
@@ -342,7 +348,7 @@ fn makes(step: &Step, kind: &str) -> bool {
 fn clones(step: &Step, call: &Call) -> bool {
     let path = unquoted(&call.argument(1));
     match step.action.as_str() {
-        "bind" => step.text("source") == path,
+        "bind" | "map_mount" => step.text("source") == path,
         "root" => step.text("kind") == "bind" && step.text("path") == path,
         "file" => path.starts_with("file"),
         "mask" => path.is_empty() || path == "/dev/null",

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 /// The calls that are looked at.
-pub(crate) const TRACED: &str = "trace=mount,umount2,mount_setattr,move_mount,open_tree,fsopen,fsconfig,fsmount,fspick,pivot_root,chroot,clone,clone3,fork,vfork,unshare,setns,write,pwrite64,mkdir,mkdirat,symlinkat,openat,openat2,execve,execveat,capset,prctl,prlimit64,setrlimit,sethostname,setdomainname,seccomp,landlock_create_ruleset,landlock_add_rule,landlock_restrict_self,keyctl,add_key,personality,sched_setscheduler,sched_setattr,setpriority,setsid,setuid,setgid,setreuid,setregid,setresuid,setresgid,setgroups,setfsuid,setfsgid,umask,chdir,fchdir,ioctl,close_range,mknod,mknodat,bpf,rt_sigaction,quotactl,swapon,settimeofday,clock_settime";
+pub(crate) const TRACED: &str = "trace=mount,umount2,mount_setattr,move_mount,open_tree,fsopen,fsconfig,fsmount,fspick,pivot_root,chroot,clone,clone3,fork,vfork,unshare,setns,write,pwrite64,mkdir,mkdirat,symlinkat,openat,openat2,execve,execveat,capset,prctl,prlimit64,setrlimit,sethostname,setdomainname,seccomp,landlock_create_ruleset,landlock_add_rule,landlock_restrict_self,keyctl,add_key,personality,sched_setscheduler,sched_setattr,setpriority,setsid,setuid,setgid,setreuid,setregid,setresuid,setresgid,setgroups,setfsuid,setfsgid,umask,chdir,fchdir,ioctl,close_range,fchown,mknod,mknodat,bpf,rt_sigaction,quotactl,swapon,settimeofday,clock_settime";
 
 /// One call that succeeded.
 #[derive(Clone, Debug)]
