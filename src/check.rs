@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::diagnostic::Problem;
+use crate::diagnostic::{self, Problem};
 use crate::host::Host;
 use crate::inputs::Inputs;
 use crate::manifest::{Manifest, Variables};
@@ -43,16 +43,68 @@ pub fn check(source: &Source, base: &Path, stem: &str, around: &Circumstances) -
         Ok(document) => document,
         Err(problems) => return sorted(source, None, problems),
     };
+    let planned = |manifest: &Manifest| {
+        let host = around.host.clone().unwrap_or_else(|| probe::host(Some(manifest)));
+        let inputs = Inputs::look(manifest, base, stem);
+        planner::plan(manifest, &host, &inputs).err().unwrap_or_default()
+    };
     let problems = match Manifest::read(&document, &around.variables) {
-        Ok(manifest) => {
-            let host = around.host.clone();
-            let host = host.unwrap_or_else(|| probe::host(Some(&manifest)));
-            let inputs = Inputs::look(&manifest, base, stem);
-            planner::plan(&manifest, &host, &inputs).err().unwrap_or_default()
+        Ok(manifest) => planned(&manifest),
+        Err(mut problems) => {
+            problems.extend(of_the_rest(&document, around, &problems, &planned));
+            problems
         }
-        Err(problems) => problems,
     };
     sorted(source, Some(document), problems)
+}
+
+/// Keys that others are understood by.
+const GROUND: [&str; 9] = [
+    "rootfs",
+    "user",
+    "groups",
+    "userns",
+    "namespaces",
+    "network",
+    "cgroup",
+    "security",
+    "allow_degraded",
+];
+
+/// Faults of a single value, whatever the other keys say.
+const OWN: [&str; 9] = [
+    "bad_device",
+    "bad_env_file",
+    "bad_file",
+    "bad_path",
+    "bad_profile",
+    "missing_path",
+    "no_access",
+    "ulimit_too_high",
+    "unknown_syscall",
+];
+
+/// What is wrong with the keys that could be read of a manifest in which others could not.
+fn of_the_rest(
+    document: &Document,
+    around: &Circumstances,
+    problems: &[Problem],
+    planned: &dyn Fn(&Manifest) -> Vec<Problem>,
+) -> Vec<Problem> {
+    let part = Manifest::readable_part(document, &around.variables, problems);
+    let Some((manifest, mut faulty)) = part else { return Vec::new() };
+    // An unknown key may be one of the ground, misspelt.
+    let unknown = problems.iter().any(|problem| problem.code == "unknown_key");
+    let firm = !unknown && faulty.iter().all(|key| !GROUND.contains(&&**key));
+    faulty.push("command".to_owned());
+    let mut found = manifest.contradictions();
+    let planned = planned(&manifest).into_iter();
+    found.extend(planned.filter(|problem| firm || OWN.contains(&problem.code)));
+    let readable = |problem: &Problem| {
+        document.root_key(&problem.at).is_some_and(|key| !faulty.contains(&key))
+    };
+    found.retain(|problem| readable(problem) && !problems.contains(problem));
+    found
 }
 
 /// Sorted by place, each once.
@@ -62,7 +114,7 @@ fn sorted(source: &Source, document: Option<Document>, mut problems: Vec<Problem
         (span.start, span.end, problem.text.clone())
     });
     problems.dedup();
-    Checked { document, problems }
+    Checked { document, problems: diagnostic::first(problems) }
 }
 
 /// A text after mending.
@@ -89,7 +141,7 @@ pub fn mend(source: &Source, checked: &Checked, check: &dyn Fn(&Source) -> Check
         if done.is_empty() {
             break;
         }
-        let source = Source { text, ..mended.source.clone() };
+        let source = mended.source.with_text(text);
         let checked = check(&source);
         mended = Mended { source, checked, done: [mended.done, done].concat() };
     }
@@ -118,7 +170,7 @@ fn applied(source: &Source, checked: &Checked) -> (String, Vec<String>) {
 /// The fix, unless a variable stands in what it would replace: the fault is in the variable then.
 fn certain<'a>(problem: &'a Problem, source: &Source, span: &Range<usize>) -> Option<&'a str> {
     let old = source.text.get(span.clone())?;
-    problem.fix.as_deref().filter(|fix| *fix != old && !old.contains("${"))
+    problem.fix.as_deref().filter(|fix| *fix != old && !old.contains(['$', '\n']))
 }
 
 fn said(source: &Source, span: &Range<usize>, fix: &str) -> String {
@@ -168,7 +220,7 @@ mod tests {
     }
 
     fn mended(text: &str, problems: Vec<Problem>) -> String {
-        let source = Source { name: "f".to_owned(), text: text.to_owned() };
+        let source = Source::new("f", text);
         applied(&source, &Checked { document: None, problems }).0
     }
 

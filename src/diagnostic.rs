@@ -15,6 +15,9 @@ pub enum Place {
     Bytes(Range<usize>),
 }
 
+/// The most faults that are told of one text; that there are more is said.
+pub const MOST: usize = 100;
+
 /// One fault of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -30,4 +33,22 @@ pub struct Problem {
     pub help: Option<String>,
     /// What to put in place of the span, where that is certain.
     pub fix: Option<String>,
+}
+
+/// The first faults of a list that is sorted, and instead of the others a word that there are more.
+#[must_use]
+pub fn first(mut problems: Vec<Problem>) -> Vec<Problem> {
+    if let Some(next) = problems.get(MOST) {
+        let more = Problem {
+            code: "more_faults",
+            at: next.at.clone(),
+            text: format!("there are more faults, and the first {MOST} are told"),
+            label: "here is the next".to_owned(),
+            help: Some("mend those above first".to_owned()),
+            fix: None,
+        };
+        problems.truncate(MOST);
+        problems.push(more);
+    }
+    problems
 }

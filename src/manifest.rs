@@ -18,7 +18,6 @@ pub mod security;
 mod variables;
 mod walk;
 mod words;
-mod write;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,7 +30,7 @@ use notation::{Ranged, keyed, through};
 use scalar::HostPath;
 
 use crate::diagnostic::Problem;
-use crate::source::Document;
+use crate::source::{Document, Entry, Value};
 
 pub use environment::Environment;
 pub use limits::{Cgroup, CgroupManager, CpuSet, Io, Limits};
@@ -233,16 +232,44 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Reads a manifest, or gives every fault once, sorted by place.
+    /// Reads a manifest, or gives every fault of it, in the order of the text.
     pub fn read(document: &Document, variables: &Variables) -> Result<Self, Vec<Problem>> {
         let (substituted, mut problems) = variables::substitute(document, variables);
         let typed = reader::read_root::<Self>(substituted.root());
-        if let (Ok(manifest), true, []) = (&typed, problems.is_empty(), document.faults()) {
-            return Ok(manifest.clone());
+        let faultless = problems.is_empty() && document.faults().is_empty();
+        match typed {
+            Ok(manifest) if faultless => {
+                problems = manifest.contradictions();
+                if problems.is_empty() {
+                    return Ok(manifest);
+                }
+            }
+            typed => {
+                problems.extend_from_slice(document.faults());
+                problems.extend(walk::faults(substituted.root(), typed.err()));
+            }
         }
-        problems.extend_from_slice(document.faults());
-        walk::faults(&substituted, typed.err(), &mut problems);
-        Err(walk::sorted(document, problems))
+        problems.sort_by_key(|problem| document.span(&problem.at).start);
+        Err(problems)
+    }
+
+    /// What can be read of a manifest that has faults: the keys at its root that have none. Also
+    /// gives the names of those that have.
+    #[must_use]
+    pub fn readable_part(
+        document: &Document,
+        variables: &Variables,
+        problems: &[Problem],
+    ) -> Option<(Self, Vec<String>)> {
+        let (substituted, _) = variables::substitute(document, variables);
+        let mut root = substituted.root().clone();
+        let faulty: Vec<_> = problems.iter().filter_map(|one| document.root_key(&one.at)).collect();
+        let Value::Map(entries) = &mut root.value else { return None };
+        entries.retain(|entry| !faulty.contains(&entry.key));
+        if entries.iter().all(|entry| entry.key != "command") {
+            entries.push(Entry::text("command", "x"));
+        }
+        reader::read_root(&root).ok().map(|manifest| (manifest, faulty))
     }
 }
 

@@ -144,6 +144,14 @@ fn documented_words(schema: &mut Schema) {
     schema.insert("markdownEnumDescriptions".to_owned(), Value::Array(meanings));
 }
 
+/// The schema of the key written as `limits.memory`.
+pub(crate) fn key<'s>(root: &'s Value, key: &str) -> Option<&'s Value> {
+    key.split('.').try_fold(root, |schema, part| {
+        let all = alternatives(root, schema);
+        all.into_iter().find_map(|one| one.get("properties")?.get(part))
+    })
+}
+
 /// A schema, what it refers to, and the alternatives within, but for `${…}`.
 pub(crate) fn alternatives<'s>(root: &'s Value, schema: &'s Value) -> Vec<&'s Value> {
     let mut all = vec![schema];

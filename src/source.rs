@@ -5,6 +5,8 @@
 
 mod core_schema;
 mod document;
+mod flow;
+mod syntax;
 mod text;
 mod tree;
 
@@ -15,6 +17,8 @@ use std::path::Path;
 use serde::Serialize;
 
 pub use document::Document;
+pub use flow::{flow, mapping};
+pub use text::acts;
 pub use tree::{Entry, Kind, Node, Scalar, Style, Value};
 
 /// What was read, for showing places in it.
@@ -23,6 +27,8 @@ pub struct Source {
     /// The file's name, as messages say it.
     pub name: String,
     pub text: String,
+    /// Where bytes stood that are not UTF-8, in order: there is a U+FFFD in the text.
+    invalid: Vec<usize>,
 }
 
 impl Source {
@@ -31,7 +37,7 @@ impl Source {
 
     #[must_use]
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { name: name.into(), text: text.into() }
+        Self { name: name.into(), text: text.into(), invalid: Vec::new() }
     }
 
     /// Reads the file at `path`.
@@ -44,9 +50,25 @@ impl Source {
     pub fn read(name: impl Into<String>, from: impl Read) -> io::Result<Self> {
         let mut bytes = Vec::new();
         from.take(Self::LIMIT as u64 + 1).read_to_end(&mut bytes)?;
-        let text = String::from_utf8(bytes)
-            .unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned());
-        Ok(Self::new(name, text))
+        let bytes = match String::from_utf8(bytes) {
+            Ok(text) => return Ok(Self::new(name, text)),
+            Err(bad) => bad.into_bytes(),
+        };
+        let mut source = Self::new(name, String::with_capacity(bytes.len()));
+        for chunk in bytes.utf8_chunks() {
+            source.text.push_str(chunk.valid());
+            if !chunk.invalid().is_empty() {
+                source.invalid.push(source.text.len());
+                source.text.push('\u{fffd}');
+            }
+        }
+        Ok(source)
+    }
+
+    /// The same with another text.
+    #[must_use]
+    pub fn with_text(&self, text: String) -> Self {
+        Self::new(self.name.clone(), text)
     }
 }
 

@@ -217,7 +217,7 @@ fn printed(words: &[&str]) -> String {
 fn flags_become_a_manifest() {
     assert_eq!(
         printed(&["-ti", "-m", "100m", "--rootfs", "/x", "--", "stress", "--vm-bytes", "800m"]),
-        "rootfs: /x\ncommand: [stress, --vm-bytes, \"800m\"]\ntty: true\nlimits: {memory: \"100m\"}\n"
+        "rootfs: /x\ncommand: [stress, --vm-bytes, 800m]\ntty: true\nlimits: {memory: 100m}\n"
     );
     assert!(printed(&["--cpu-shares", "512", "a"]).contains("cpu_weight: 50"));
     assert!(printed(&["-m", "100m", "--memory-swap", "150m", "a"]).contains("swap: 52428800"));

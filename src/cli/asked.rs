@@ -11,7 +11,7 @@ use nix::libc;
 use super::args::Given;
 use super::run::Line;
 use super::{REFUSED, output};
-use crate::diagnostic::{Place, Problem};
+use crate::diagnostic::{self, Place, Problem};
 use crate::host::Host;
 use crate::inputs::Inputs;
 use crate::manifest::{Manifest, Variables};
@@ -44,14 +44,14 @@ impl Asked {
     pub(super) fn read(source: Source, variables: &Variables) -> Result<Self, Box<Refused>> {
         let document = match Document::read(&source) {
             Ok(document) => document,
-            Err(problems) => return Err(Box::new(Refused { source, document: None, problems })),
+            Err(problems) => return Err(refused(source, None, problems)),
         };
         match Manifest::read(&document, variables) {
             Ok(manifest) => {
                 let (base, stem) = (PathBuf::new(), String::new());
                 Ok(Self { source, document, manifest, line: None, base, stem })
             }
-            Err(problems) => Err(Box::new(Refused { source, document: Some(document), problems })),
+            Err(problems) => Err(refused(source, Some(document), problems)),
         }
     }
 
@@ -122,6 +122,10 @@ impl Refused {
         output::complain(&render::human(&self.problems, &self.source, document, style));
         REFUSED
     }
+}
+
+fn refused(source: Source, document: Option<Document>, problems: Vec<Problem>) -> Box<Refused> {
+    Box::new(Refused { source, document, problems: diagnostic::first(problems) })
 }
 
 /// The text of a manifest. What might never end or never begin is not read: only standard input

@@ -5,7 +5,6 @@ mod flags;
 mod line;
 mod manifest;
 mod mounts;
-mod yaml;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -19,7 +18,7 @@ use super::{REFUSED, output, up};
 use crate::diagnostic::{Place, Problem};
 use crate::manifest::{Command, Variables};
 use crate::render::{self, Style};
-use crate::source::Source;
+use crate::source::{Source, mapping};
 use draft::Draft;
 
 pub(super) use flags::Run;
@@ -50,7 +49,7 @@ fn read(draft: &Draft, line: Line) -> Result<Asked, Box<Refused>> {
         command.extend(words.iter().filter_map(Value::as_str).map(|word| word.replace("$$", "$")));
         words.truncate(1);
     }
-    let source = Source { name: "command line".to_owned(), text: yaml::document(&root) };
+    let source = Source::new("command line", mapping(&root));
     let mut asked = Asked::read(source, &Variables::default())
         .map_err(|refused| Box::new(refused.typed(&line)))?;
     asked.manifest.command = Command::Argv(command);
@@ -62,7 +61,7 @@ fn read(draft: &Draft, line: Line) -> Result<Asked, Box<Refused>> {
 /// Prints the manifest, once it is known to be one.
 fn print(draft: &Draft, line: Line) -> u8 {
     match read(draft, line) {
-        Ok(_) => output::print(&yaml::document(&draft.root), 0),
+        Ok(_) => output::print(&mapping(&draft.root), 0),
         Err(refused) => refused.complain(),
     }
 }
@@ -156,7 +155,7 @@ mod tests {
         let mut draft = manifest::draft(&flags);
         let line = Line::new(&words, std::mem::take(&mut draft.marks));
         let typed = read(&draft, line).map_err(|refused| refused.problems).unwrap();
-        let source = Source::new("printed", yaml::document(&draft.root));
+        let source = Source::new("printed", mapping(&draft.root));
         let mut printed =
             Asked::read(source, &Variables::default()).map_err(|refused| refused.problems).unwrap();
         printed.place(Path::new("."), "sixdocker");

@@ -76,6 +76,9 @@ codes! {
     "bad_value": "A value is not one that the key takes.",
         "What is not understood can't be enforced.",
         "`sixdocker explain KEY` shows what the key takes, with examples.";
+    "bad_variable": "A `${…}` can't be replaced.",
+        "What stands in the braces names no variable, or `vars` does not allow its value.",
+        "Write `${NAME}` or `${NAME:-default}`; a dollar that stands for itself is `$$`.";
     "command_not_executable": "The command is there but can't be executed.",
         "It is not executable, is no program, or its loader or interpreter is missing.",
         "The message names what was found; `up` exits with 126.";
@@ -103,6 +106,9 @@ codes! {
     "missing_path": "There is nothing at a path.",
         "A bind of what is not there would be an empty place inside.",
         "Paths are relative to the manifest's directory; `optional: true` lets a mount be missing.";
+    "more_faults": "There are more faults than are told.",
+        "Nobody reads hundreds of faults, and most of them would have one cause.",
+        "Mend the first ones, and check again.";
     "needs_root": "The caller may not do what is asked for.",
         "The kernel allows it to root alone.",
         "Run as root, or ask for less, as the message says.";

@@ -1,6 +1,6 @@
 //! Keys that contradict one another.
 
-use super::{CgroupManager, Input, Manifest, Network, RootSource, Sharing, Size, Tty, Write};
+use super::{Input, Manifest, Network, RootSource, Sharing, Size, Tty, Write};
 use crate::diagnostic::{Place, Problem};
 use crate::source::Pointer;
 
@@ -42,21 +42,7 @@ impl Manifest {
                 "set `memory`, too",
             ));
         }
-        if self.cgroup.manager == CgroupManager::None && self.needs_cgroup() {
-            found.push(contradiction(
-                Pointer::root().key("cgroup"),
-                "`cgroup: none` leaves nothing that could enforce `limits`",
-                "leave `cgroup` out, or the limits",
-            ));
-        }
         found
-    }
-
-    /// Whether a limit is asked for that only a control group can enforce.
-    fn needs_cgroup(&self) -> bool {
-        let own =
-            super::Limits { cpu_time: None, output: None, oom_group: None, ..self.limits.clone() };
-        own != super::Limits::default()
     }
 
     fn of_ulimits(&self) -> Vec<Problem> {
@@ -116,14 +102,26 @@ impl Manifest {
             ));
         }
         found.extend(self.same_targets());
+        found.extend(self.same_tmpfs());
         found
+    }
+
+    fn same_tmpfs(&self) -> Vec<Problem> {
+        let mut seen = std::collections::BTreeSet::new();
+        let again = self.tmpfs.iter().enumerate().filter(|(_, tmpfs)| !seen.insert(&tmpfs.target));
+        let problem = |(n, tmpfs): (usize, &super::Tmpfs)| {
+            let at = Pointer::root().key("tmpfs").index(n);
+            let text = format!("two file systems stand on `{}`", tmpfs.target);
+            contradiction(at, &text, "keep one of them")
+        };
+        again.map(problem).collect()
     }
 
     fn same_targets(&self) -> Vec<Problem> {
         let mut seen = std::collections::BTreeSet::new();
         let again = self.mounts.iter().enumerate().filter(|(_, mount)| !seen.insert(&mount.target));
         let problem = |(n, mount): (usize, &super::Mount)| {
-            let at = Pointer::root().key("mounts").index(n);
+            let at = Pointer::root().key("mounts").index(n).key("target");
             contradiction(
                 at,
                 &format!("two mounts stand on `{}`", mount.target),

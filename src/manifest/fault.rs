@@ -102,6 +102,9 @@ impl fmt::Display for Fault {
 
 /// A text of the manifest as a message shows it: quoted, and cut where it is long.
 pub(super) fn shown(text: &str) -> String {
+    if text.is_empty() {
+        return "an empty text".to_owned();
+    }
     match text.char_indices().nth(40) {
         Some((end, _)) => format!("`{}…`", &text[..end]),
         None => format!("`{text}`"),
@@ -118,28 +121,85 @@ pub(super) fn either(words: &[&str]) -> String {
     }
 }
 
-/// The word that was probably meant.
-pub(super) fn nearest<'w>(word: &str, words: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
-    if word.len() > 64 {
-        return None;
+/// The words that were probably meant, the likeliest first.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Meant<'w> {
+    words: Vec<&'w str>,
+    /// It can be no other than the one.
+    pub(super) certain: bool,
+}
+
+impl<'w> Meant<'w> {
+    /// Those of `words` that are like `word`, or begin with it.
+    pub(super) fn among(word: &str, words: impl IntoIterator<Item = &'w str>) -> Self {
+        let word = word.to_lowercase();
+        let mut near: Vec<(usize, &str)> = words
+            .into_iter()
+            .filter(|_| word.len() <= 64)
+            .filter_map(|known| Some((distance(&word, &known.to_lowercase())?, known)))
+            .collect();
+        near.sort_by_key(|(edits, _)| *edits);
+        let least = near.first().map_or(0, |(edits, _)| *edits);
+        near.retain(|(edits, _)| *edits == least);
+        let certain = near.len() == 1 && (least == 0 || least == 1 && word.chars().count() > 3);
+        Self { words: near.into_iter().take(3).map(|(_, known)| known).collect(), certain }
     }
-    let near = |known: &'w str| {
-        let likeness = strsim::jaro_winkler(&word.to_lowercase(), &known.to_lowercase());
-        let edits = strsim::damerau_levenshtein(&word.to_lowercase(), &known.to_lowercase());
-        let close = edits <= 1 + known.len() / 4 && edits < known.len().max(2) && likeness > 0.7;
-        close.then_some((edits, known))
-    };
-    words.into_iter().filter_map(near).min_by_key(|(edits, _)| *edits).map(|(_, known)| known)
+
+    /// The one word that was meant.
+    pub(super) fn only(&self) -> Option<&'w str> {
+        match self.words.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    pub(super) fn names(&self, word: &str) -> bool {
+        self.words.contains(&word)
+    }
+
+    /// `did you mean …?`
+    pub(super) fn question(&self) -> Option<String> {
+        (!self.words.is_empty()).then(|| format!("did you mean {}?", either(&self.words)))
+    }
+}
+
+/// How many slips of the hand lie between two words, if they are few; a word that is the first
+/// part of another is as near as one slip.
+fn distance(word: &str, known: &str) -> Option<usize> {
+    if word.len() > 1 && known.strip_prefix(word).is_some_and(|rest| rest.starts_with('_')) {
+        return Some(1);
+    }
+    let edits = strsim::damerau_levenshtein(word, known);
+    let close = edits <= 1 + known.len() / 4 && edits < known.len().max(2);
+    (close && (edits < 2 || strsim::jaro_winkler(word, known) > 0.7)).then_some(edits)
 }
 
 /// A word that is none of those which a key takes.
 pub(super) fn unknown_word(word: &str, words: &[&str]) -> Fault {
-    let fault = Fault::value(
-        format!("{} is not one of {}", shown(word), either(words)),
-        "not a word of this key",
-    );
-    match nearest(word, words.iter().copied()) {
-        Some(known) => fault.help(format!("did you mean `{known}`?")).fix(known),
-        None => fault.help(format!("write {}", either(words))),
+    let of = if words.len() > 1 { "one of " } else { "" };
+    let text = format!("{} is not {of}{}", shown(word), either(words));
+    let fault = Fault::value(text, "not a word of this key");
+    let meant = Meant::among(word, words.iter().copied());
+    let fault = match meant.only().filter(|_| meant.certain) {
+        Some(known) => fault.fix(known),
+        None => fault,
+    };
+    fault.help(meant.question().unwrap_or_else(|| format!("write {}", either(words))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_meant() {
+        let words = ["memory", "memory_high", "cpus", "cpu_weight", "pids"];
+        let meant = |word| Meant::among(word, words);
+        assert_eq!(meant("memroy"), Meant { words: vec!["memory"], certain: true });
+        assert_eq!(meant("Memory"), Meant { words: vec!["memory"], certain: true });
+        assert_eq!(meant("cpu"), Meant { words: vec!["cpus", "cpu_weight"], certain: false });
+        assert_eq!(meant("mmroy"), Meant { words: vec!["memory"], certain: false });
+        assert_eq!(meant("timeout"), Meant { words: vec![], certain: false });
+        assert_eq!(meant("cpu").question().unwrap(), "did you mean `cpus` or `cpu_weight`?");
     }
 }

@@ -341,7 +341,8 @@ fn missing(kind: MountType, key: &str) -> Fault {
 
 fn meaningless(kind: MountType, key: &str) -> Fault {
     let text = format!("`{key}` means nothing to a mount of type `{}`", kind.word());
-    let keys: Vec<&str> = kind.keys().iter().chain(&ALWAYS).copied().collect();
+    let (first, others) = ALWAYS.split_at(2);
+    let keys: Vec<&str> = first.iter().chain(kind.keys()).chain(others).copied().collect();
     Fault::new("contradiction", text, "without meaning here")
         .help(format!("it takes {}", super::fault::either(&keys).replace(" or ", " and ")))
         .at(key)

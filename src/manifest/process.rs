@@ -251,6 +251,20 @@ pub(crate) struct VarMap {
     choices: Vec<Text>,
 }
 
+impl Var {
+    /// Whether it may have this value.
+    pub(super) fn allows(&self, value: &String) -> bool {
+        self.choices.is_empty() || self.choices.contains(value)
+    }
+}
+
+fn not_allowed(default: &str, choices: &[String]) -> Fault {
+    let words: Vec<&str> = choices.iter().map(String::as_str).collect();
+    let text = format!("the default {} is none of the values in `enum`", shown(default));
+    let help = format!("write {}, or add it to `enum`", super::fault::either(&words));
+    Fault::new("contradiction", text, "not in `enum`").help(help).at("default")
+}
+
 impl<'de> Deserialize<'de> for Var {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct VarVisitor;
@@ -268,11 +282,15 @@ impl<'de> Deserialize<'de> for Var {
 
             fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Var, A::Error> {
                 let long = VarMap::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                Ok(Var {
+                let var = Var {
                     default: long.default.map(|text| text.0),
                     description: long.description,
                     choices: long.choices.into_iter().map(|text| text.0).collect(),
-                })
+                };
+                match var.default.as_ref().filter(|default| !var.allows(default)) {
+                    Some(default) => Err(de::Error::custom(not_allowed(default, &var.choices))),
+                    None => Ok(var),
+                }
             }
         }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::fault::{Fault, nearest, shown};
+use super::fault::{Fault, Meant, shown};
 use super::notation::{Notation, Through, notation, up_to};
 
 /// A number of bytes: an integer, or `100m`, `1GiB`, `1.5g` (1024-based).
@@ -301,9 +301,11 @@ impl Notation for Hostname {
         if all && text.starts_with(fits) && text.ends_with(fits) && text.len() <= 64 {
             return Ok(Self(text.to_owned()));
         }
-        let reason =
-            if text.len() > 64 { "it has more than 64 bytes" } else { "of its characters" };
-        Err(Fault::value(format!("{} can't be a host name", shown(text)), reason).help(
+        let label = match text.len() {
+            length @ 65.. => format!("{length} bytes long, and 64 is the most"),
+            _ => "not a host name".to_owned(),
+        };
+        Err(Fault::value(format!("{} can't be a host name", shown(text)), label).help(
             "write at most 64 letters, digits, `.`, `-`, beginning and ending with a letter or digit",
         ))
     }
@@ -363,7 +365,7 @@ impl fmt::Display for AbsolutePath {
 }
 
 impl Notation for Mode {
-    const WANTED: &'static str = "a file mode as a quoted text, such as `\"0644\"`";
+    const WANTED: &'static str = "a quoted file mode such as `\"0644\"`";
 
     fn pattern() -> String {
         "^0?[0-7]{3,4}$".to_owned()
@@ -532,10 +534,15 @@ impl Notation for Signal {
 fn unknown_signal(text: &str) -> Fault {
     let fault = Fault::value(format!("{} is not a signal", shown(text)), "not a signal");
     let upper = text.to_ascii_uppercase();
-    match nearest(upper.strip_prefix("SIG").unwrap_or(&upper), SIGNALS) {
-        Some(name) => fault.help(format!("did you mean `SIG{name}`?")).fix(format!("SIG{name}")),
-        None => fault.help("write a name from signal(7), such as `SIGTERM`"),
-    }
+    let names: Vec<String> = SIGNALS.iter().map(|name| format!("SIG{name}")).collect();
+    let word = format!("SIG{}", upper.strip_prefix("SIG").unwrap_or(&upper));
+    let meant = Meant::among(&word, names.iter().map(String::as_str));
+    let fault = match meant.only().filter(|_| meant.certain) {
+        Some(name) => fault.fix(name),
+        None => fault,
+    };
+    let other = || "write a name from signal(7), such as `SIGTERM`".to_owned();
+    fault.help(meant.question().unwrap_or_else(other))
 }
 
 impl fmt::Display for Signal {
@@ -566,9 +573,14 @@ impl Notation for HostPath {
 
 /// A path that a shell would have expanded.
 pub(crate) fn tilde(text: &str) -> Fault {
-    let text = format!("`~` is not expanded in {}", shown(text));
-    Fault::value(text, "`~` stays as it is")
-        .help("write `${HOME}` instead, or a path relative to this file")
+    let fault =
+        Fault::value(format!("`~` is not expanded in {}", shown(text)), "`~` stays as it is");
+    match text.strip_prefix('~') {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+            fault.help(format!("write `${{HOME}}{rest}`, or a path relative to this file"))
+        }
+        _ => fault.help("write the whole path, or one relative to this file"),
+    }
 }
 
 impl fmt::Display for HostPath {

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::AbsolutePath;
-use super::fault::{Fault, nearest, shown, unknown_word};
+use super::fault::{Fault, Meant, shown, unknown_word};
 use super::limits::plain_text;
 use super::notation::{
     Notation, ShortOrLong, Written, described, notation, short_or_long, text_schema, words,
@@ -376,10 +376,10 @@ fn unknown_capability(text: &str, upper: &str) -> Fault {
         return fault.help("each is named: the plan tells what each of them opens");
     }
     let word = upper.strip_prefix("CAP_").unwrap_or(upper);
-    match nearest(word, Capability::ALL.iter().map(|capability| capability.word())) {
-        Some(known) => fault.help(format!("did you mean `{known}`?")).fix(known),
-        None => fault.help("write a name from capabilities(7), such as `NET_BIND_SERVICE`"),
-    }
+    // No fix: a guess must not give a power.
+    let meant = Meant::among(word, Capability::ALL.iter().map(|capability| capability.word()));
+    let other = || "write a name from capabilities(7), such as `NET_BIND_SERVICE`".to_owned();
+    fault.help(meant.question().unwrap_or_else(other))
 }
 
 impl fmt::Display for CapabilityName {

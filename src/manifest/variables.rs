@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 
 use super::Var;
-use super::fault::{Fault, nearest, shown};
+use super::fault::{Fault, Meant, shown};
 use super::limits::plain_text;
+use super::reader::UNREAD;
 use crate::diagnostic::{Place, Problem};
 use crate::source::{Document, Kind, Node, Pointer, Scalar, Style, Value};
 
@@ -55,8 +56,8 @@ pub(super) fn substitute<'d>(
     if !holds_dollar(document.root()) && variables.set.is_empty() {
         return (Cow::Borrowed(document), Vec::new());
     }
-    let (vars, mut problems) = declared(document.root());
-    problems.extend(unknown_settings(&vars, variables));
+    let vars = declared(document.root());
+    let problems = unknown_settings(&vars, variables);
     let mut substitution = Substitution { vars, variables, problems };
     let mut root = document.root().clone();
     if let Value::Map(entries) = &mut root.value {
@@ -77,20 +78,19 @@ fn holds_dollar(node: &Node) -> bool {
     }
 }
 
-/// The variables that `vars` declares, as far as it can be read.
-fn declared(root: &Node) -> (BTreeMap<String, Var>, Vec<Problem>) {
+/// The variables that `vars` declares, and nothing in place of one that can't be read.
+fn declared(root: &Node) -> BTreeMap<String, Option<Var>> {
     let Some(Node { value: Value::Map(entries), .. }) = root.get("vars") else {
-        return (BTreeMap::new(), Vec::new());
+        return BTreeMap::new();
     };
     let read = |entry: &crate::source::Entry| {
-        super::reader::read::<Var>(&entry.value).ok().map(|var| (entry.key.clone(), var))
+        (entry.key.clone(), super::reader::read::<Var>(&entry.value).ok())
     };
-    let vars: BTreeMap<String, Var> = entries.iter().filter_map(read).collect();
-    (vars, Vec::new())
+    entries.iter().map(read).collect()
 }
 
 /// `--set` of a variable that the file neither declares nor could mean.
-fn unknown_settings(vars: &BTreeMap<String, Var>, variables: &Variables) -> Vec<Problem> {
+fn unknown_settings(vars: &BTreeMap<String, Option<Var>>, variables: &Variables) -> Vec<Problem> {
     let unknown = variables.set.keys().filter(|name| !is_name(name));
     let problem = |name: &String| Problem {
         code: "bad_variable",
@@ -104,7 +104,7 @@ fn unknown_settings(vars: &BTreeMap<String, Var>, variables: &Variables) -> Vec<
 }
 
 struct Substitution<'v> {
-    vars: BTreeMap<String, Var>,
+    vars: BTreeMap<String, Option<Var>>,
     variables: &'v Variables,
     problems: Vec<Problem>,
 }
@@ -117,7 +117,9 @@ impl Substitution<'_> {
                     Ok(Some(text)) => node.value = Value::Scalar(substituted(text)),
                     Ok(None) => scalar.text = scalar.text.replace("$$", "$"),
                     Err(fault) => {
-                        self.problems.push(fault.problem(Place::Value(at.clone())));
+                        if fault.code != UNREAD {
+                            self.problems.push(fault.problem(Place::Value(at.clone())));
+                        }
                         node.value = Value::Unknown;
                     }
                 }
@@ -177,13 +179,16 @@ impl Substitution<'_> {
 
     /// From `--set`, then from the caller, then from `vars`, within what `vars` allows.
     fn value(&self, name: &str) -> Result<Option<String>, Fault> {
-        let var = self.vars.get(name);
+        let var = match self.vars.get(name) {
+            Some(None) => return Err(Fault::new(UNREAD, "its variable could not be read", "")),
+            var => var.and_then(Option::as_ref),
+        };
         let given = self.variables.set.get(name);
         let default = var.and_then(|var| var.default.as_ref());
         // A declared variable is the file's own: the caller's environment does not change it.
         let value = given.or(default).or_else(|| self.variables.environment.get(name));
         match (value, var) {
-            (Some(value), Some(var)) if !var.choices.is_empty() && !var.choices.contains(value) => {
+            (Some(value), Some(var)) if !var.allows(value) => {
                 Err(not_a_choice(name, value, &var.choices))
             }
             _ => Ok(value.cloned()),
@@ -201,7 +206,7 @@ impl Substitution<'_> {
             .keys()
             .map(String::as_str)
             .chain(self.variables.environment.keys().map(String::as_str));
-        match nearest(name, known) {
+        match Meant::among(name, known).only() {
             Some(known) => fault.help(format!("did you mean `${{{known}}}`?")),
             None => fault.help(format!(
                 "set it in `vars`, by `--set {name}=…` or in the environment, or give a default: `${{{name}:-default}}`"

@@ -50,7 +50,6 @@ const NEIGHBOURS: &[(&str, &str, bool)] = &[
     ("network_mode", "network", true),
     ("net", "network", false),
     ("read_only", "rootfs.write", false),
-    ("restart", "", false),
     ("rlimits", "ulimits", false),
     ("group_add", "groups", true),
     ("uid", "user", true),
@@ -68,13 +67,62 @@ const NEIGHBOURS: &[(&str, &str, bool)] = &[
     ("KillSignal", "stop_signal", true),
 ];
 
+/// The same below the root, where such a key of ours is.
+const NESTED: &[(&str, &str, bool)] = &[
+    ("src", "source", true),
+    ("from", "source", true),
+    ("dst", "target", true),
+    ("destination", "target", true),
+    ("to", "target", true),
+    ("readonly", "read_only", true),
+    ("ro", "read_only", true),
+    ("kind", "type", true),
+    ("mem", "memory", true),
+    ("mem_limit", "memory", true),
+    ("memory_limit", "memory", true),
+    ("MemoryMax", "memory", false),
+    ("memory_reservation", "memory_low", true),
+    ("cpu_shares", "cpu_weight", false),
+    ("pids_limit", "pids", true),
+    ("TasksMax", "pids", false),
+    ("blkio_weight", "io_weight", false),
+    ("caps", "capabilities", true),
+    ("cap_add", "capabilities", true),
+    ("text", "content", true),
+    ("dir", "path", true),
+    ("directory", "path", true),
+];
+
+/// Keys of the neighbours for what there is not, and why.
+const WITHOUT: &[(&str, &str)] = &[
+    ("services", "one file describes one sandbox: write the keys of one service at the root"),
+    ("version", "the file has no version: unknown keys are refused instead"),
+    ("restart", "there is no daemon that could restart it: a service manager does that"),
+    ("depends_on", "one file describes one sandbox: what runs before it, its caller decides"),
+    ("links", "sandboxes share no network"),
+    ("build", "images are not built here: `rootfs` names a directory"),
+    ("pull_policy", "there are no images: `rootfs` names a directory"),
+    ("platform", "there are no images: `rootfs` names a directory"),
+    ("healthcheck", "there is no daemon that could look: the command's exit code tells"),
+    ("logging", "output goes where `stdout` and `stderr` say"),
+    ("detach", "there is no daemon: a sandbox ends with its runner"),
+    ("profiles", "one file describes one sandbox: write another file"),
+    ("extends", "nothing is taken from other files: `vars` and `--set` make one file fit many"),
+    ("include", "nothing is taken from other files: `vars` and `--set` make one file fit many"),
+];
+
 /// Keys that a later version takes.
 const NOT_YET: &[&str] = &["ports", "dns", "caches", "artifacts", "hooks"];
 
 /// Our name of a neighbour's key, and whether its value is written in the same way.
-pub(super) fn ours(word: &str) -> Option<(&'static str, bool)> {
-    let found = NEIGHBOURS.iter().find(|(theirs, ..)| *theirs == word)?;
-    Some((found.1, found.2)).filter(|(ours, _)| !ours.is_empty())
+pub(super) fn ours(word: &str, root: bool) -> Option<(&'static str, bool)> {
+    let all = if root { NEIGHBOURS } else { NESTED };
+    all.iter().find(|(theirs, ..)| *theirs == word).map(|(_, ours, same)| (*ours, *same))
+}
+
+/// Why a key of the neighbours is not there.
+pub(super) fn without(word: &str) -> Option<&'static str> {
+    WITHOUT.iter().find(|(theirs, _)| *theirs == word).map(|(_, why)| *why)
 }
 
 pub(super) fn is_not_yet(word: &str) -> bool {

@@ -214,12 +214,11 @@ fn device(draft: &mut Draft<'_>, io: &Io, place: &Pointer) -> Option<String> {
         match draft.inputs.paths.get(std::path::Path::new(&io.device)) {
             Some(Found::Device('b', major, minor)) => format!("{major}:{minor}"),
             found => {
-                let what = match found {
-                    None | Some(Found::Missing) => "there is nothing",
-                    Some(Found::Denied(_)) => "nobody could look at what stands",
-                    _ => "that is no block device, what stands",
+                let text = match found {
+                    None | Some(Found::Missing) => format!("there is nothing at {}", io.device),
+                    Some(Found::Denied(why)) => format!("{} can't be looked at: {why}", io.device),
+                    _ => format!("{} is not a block device", io.device),
                 };
-                let text = format!("{what} at {}", io.device);
                 let help = "`lsblk` lists the block devices";
                 draft.wrong("bad_device", place, text, "not a block device", help);
                 return None;

@@ -54,9 +54,10 @@ impl Tree {
                 "the root file system has no {target} to mount on, and `write` lets none be made"
             );
             let help = format!("make {target} there, or write `write: discard`");
+            let write = key("rootfs").key("write");
             draft.wrong(
                 "no_mount_point",
-                &origin.key,
+                if origin.default { &write } else { &origin.key },
                 text,
                 "missing in the root file system",
                 help,

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+pub use crate::source::acts;
+
 /// The text with every character that a terminal would act on, or that hides or turns around
 /// others, written as its escape.
 #[must_use]
@@ -27,16 +29,6 @@ pub(super) fn push(out: &mut String, c: char) {
         c if u32::from(c) < 0x100 => _ = write!(out, "\\x{:02x}", u32::from(c)),
         c => _ = write!(out, "\\u{{{:x}}}", u32::from(c)),
     }
-}
-
-/// Control characters, bidirectional marks, invisible characters, line separators, tags.
-#[must_use]
-pub fn acts(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{200e}'
-            | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]

@@ -13,9 +13,6 @@ use super::{Position, Style, escape, excerpt::Excerpt};
 use crate::diagnostic::Problem;
 use crate::source::{Document, Source};
 
-/// More than this many problems of one text are only counted.
-const MOST: usize = 50;
-
 const RED: &str = "1;31";
 const BLUE: &str = "34";
 const GREEN: &str = "32";
@@ -30,15 +27,12 @@ pub fn human(
     style: Style,
 ) -> String {
     let mut out = String::new();
-    for (n, problem) in problems.iter().take(MOST).enumerate() {
+    for (n, problem) in problems.iter().enumerate() {
         if n > 0 {
             out.push('\n');
         }
         let span = super::bytes(problem, source, document);
         _ = write!(out, "{}", Page(&style, &Shown { problem, source, span }));
-    }
-    if let Some(more) = problems.len().checked_sub(MOST).filter(|more| *more > 0) {
-        _ = writeln!(out, "\n{}: and {more} more", escape::tame(&source.name));
     }
     out
 }

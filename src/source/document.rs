@@ -5,19 +5,20 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
+use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
 use super::core_schema::{self, Refused};
+use super::syntax::Stopped;
 use super::tree::{Entry, Kind, Node, Scalar, Style, Value};
 use super::{Pointer, Source, text};
-use crate::diagnostic::{Place, Problem};
+use crate::diagnostic::{self, Place, Problem};
 
 /// How deep lists and mappings may stand in one another.
 const DEPTH: usize = 32;
 /// How many values a manifest may hold.
 const NODES: usize = 100_000;
-/// How many faults of the text are told.
-const FAULTS: usize = 100;
+/// One more fault than are told, so that it is seen when there are more.
+const FAULTS: usize = diagnostic::MOST + 1;
 
 /// A manifest as a tree.
 #[derive(Clone, Debug)]
@@ -33,7 +34,7 @@ impl Document {
         if source.text.len() > Source::LIMIT {
             return Err(vec![too_large()]);
         }
-        let faults = text::faults(&source.text, FAULTS);
+        let faults = text::faults(source, FAULTS);
         if faults.len() == FAULTS {
             return Err(faults);
         }
@@ -74,6 +75,18 @@ impl Document {
         }
     }
 
+    /// The key at the root that a place stands under.
+    #[must_use]
+    pub fn root_key(&self, place: &Place) -> Option<String> {
+        let at = match place {
+            Place::Value(pointer) | Place::Key(pointer) => return pointer.parts().next(),
+            Place::Bytes(span) => span.start,
+        };
+        let Value::Map(entries) = &self.root.value else { return None };
+        let holds = |entry: &&Entry| (entry.key_span.start..entry.value.span.end).contains(&at);
+        entries.iter().find(holds).map(|entry| entry.key.clone())
+    }
+
     /// The value at `pointer` or the nearest around it, and the bytes of its key.
     fn find(&self, pointer: &Pointer) -> (Option<Range<usize>>, &Node) {
         let mut found = (None, &self.root);
@@ -102,6 +115,10 @@ struct Reading<'t> {
     events: Parser<'t, StrInput<'t>>,
     nodes: usize,
     depth: usize,
+    /// Where the brackets stand that are open.
+    brackets: Vec<usize>,
+    /// The end of the last event.
+    end: usize,
     faults: Vec<Problem>,
 }
 
@@ -118,7 +135,7 @@ impl<'t> Reading<'t> {
             block_nesting_limit: DEPTH + 1,
         };
         let events = Parser::new_from_str_with_options(text, options);
-        Self { text, events, nodes: 0, depth: 0, faults }
+        Self { text, events, nodes: 0, depth: 0, brackets: Vec::new(), end: 0, faults }
     }
 
     /// All faults, when `last` kept a tree from being read.
@@ -165,8 +182,14 @@ impl<'t> Reading<'t> {
 
     fn next(&mut self) -> Fallible<(Event<'t>, Span)> {
         match self.events.next_event() {
-            Some(Ok(next)) => Ok(next),
-            Some(Err(error)) => Err(Box::new(syntax(self.text, &error))),
+            Some(Ok(next)) => {
+                self.end = self.end.max(bytes(&next.1).end);
+                Ok(next)
+            }
+            Some(Err(error)) => {
+                let stopped = Stopped { text: self.text, read: self.end, open: &self.brackets };
+                Err(Box::new(stopped.because(&error)))
+            }
             None => Ok((Event::StreamEnd, Span::default())),
         }
     }
@@ -204,7 +227,12 @@ impl<'t> Reading<'t> {
             return Err(Box::new(too_deep(span)));
         }
         self.depth += 1;
+        let bracket = self.text[span.start..].starts_with(['[', '{']);
+        self.brackets.extend(bracket.then_some(span.start));
         let (value, end) = read(self, span.start)?;
+        if bracket {
+            self.brackets.pop();
+        }
         self.depth -= 1;
         Ok(Node { span: span.start..end.max(span.start), value })
     }
@@ -339,19 +367,11 @@ impl<'t> Reading<'t> {
             Refused::NotANumber => {
                 ("bad_number", format!("`{text}` is no finite number"), "not finite")
             }
-            Refused::TooLarge => (
-                "number_too_large",
-                format!("the number `{text}` is too large"),
-                "number too large",
-            ),
+            Refused::TooLarge => {
+                ("bad_number", format!("the number `{text}` has more than 64 bits"), "too large")
+            }
         };
-        self.fault(
-            code,
-            span,
-            &text,
-            label,
-            "write a smaller number, or quote it if a text is meant",
-        );
+        self.fault(code, span, &text, label, "write a number, or quote it if a text is meant");
     }
 
     fn refuse_tag(&mut self, event: &Event, span: &Span) {
@@ -412,7 +432,13 @@ fn excerpt(text: &str) -> String {
     }
 }
 
-fn problem(code: &'static str, at: Range<usize>, text: String, label: &str, help: &str) -> Problem {
+pub(super) fn problem(
+    code: &'static str,
+    at: Range<usize>,
+    text: String,
+    label: &str,
+    help: &str,
+) -> Problem {
     let help = Some(help.to_owned());
     Problem { code, at: Place::Bytes(at), text, label: label.to_owned(), help, fix: None }
 }
@@ -439,7 +465,7 @@ fn too_many(at: Range<usize>) -> Problem {
     )
 }
 
-fn too_deep(at: Range<usize>) -> Problem {
+pub(super) fn too_deep(at: Range<usize>) -> Problem {
     let text = format!("lists and mappings stand more than {DEPTH} deep in one another");
     problem(
         "too_deep",
@@ -459,65 +485,4 @@ fn second_document(at: Range<usize>) -> Problem {
         "a second document",
         "one file describes one sandbox: write another file",
     )
-}
-
-/// What kept the parser from going on.
-fn syntax(text: &str, error: &ScanError) -> Problem {
-    use granit_parser::ErrorKind::{DirectiveDisallowed, RecursionLimitExceeded};
-    let at = place(text, error);
-    match error.kind() {
-        RecursionLimitExceeded => too_deep(at),
-        DirectiveDisallowed => problem(
-            "directive",
-            at,
-            "a directive stands before the document".to_owned(),
-            "a directive",
-            "remove the line that begins with `%`: a manifest is always YAML 1.2",
-        ),
-        kind => {
-            let (label, help) = syntax_words(kind);
-            problem("yaml_syntax", at, format!("this is not YAML: {label}"), &label, help)
-        }
-    }
-}
-
-/// The byte where the parser stopped, with the character there.
-fn place(text: &str, error: &ScanError) -> Range<usize> {
-    let mark = error.marker();
-    let counted = || text.char_indices().nth(mark.index()).map(|(at, _)| at);
-    let start = mark.byte_offset().or_else(counted).unwrap_or(text.len()).min(text.len());
-    let width = text.get(start..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
-    start..start + width
-}
-
-/// What is wrong and how it is mended, for the mistakes that people make.
-fn syntax_words(kind: &granit_parser::ErrorKind) -> (String, &'static str) {
-    use granit_parser::ErrorKind as K;
-    let help = match kind {
-        K::TabNotAllowed
-        | K::TabInBlockIndentation
-        | K::TabInIndentation
-        | K::TabAtBlockScalarStart => "indent with blanks instead of tabs",
-        K::UnclosedQuotedScalar => "close the quote",
-        K::UnknownQuotedScalarEscape => {
-            "in double quotes a backslash is written `\\\\`; single quotes take it as it is"
-        }
-        K::UnclosedFlowCollection { .. }
-        | K::UnexpectedEofFlowSequence
-        | K::UnexpectedEofFlowMapping
-        | K::ExpectedFlowSequenceSeparator
-        | K::ExpectedFlowMappingSeparator => "close the bracket, or set a comma between the items",
-        K::InvalidIndentation
-        | K::ExpectedBlockMappingKey
-        | K::ExpectedBlockSequenceEntry
-        | K::MappingValueNotAllowed => {
-            "keys of one mapping begin in one column; quote a text that holds `: `"
-        }
-        _ => "quote the text if its characters are meant as they stand",
-    };
-    (excerpt_long(&kind.to_string()), help)
-}
-
-fn excerpt_long(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(120).collect()
 }

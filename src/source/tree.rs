@@ -87,6 +87,12 @@ impl Node {
         self.scalar().filter(|scalar| scalar.is_text()).map(|scalar| scalar.text.as_str())
     }
 
+    /// Whether it came out of `${…}`.
+    #[must_use]
+    pub fn is_substituted(&self) -> bool {
+        self.scalar().is_some_and(|scalar| scalar.style == Style::Substituted)
+    }
+
     /// What this is, for people.
     #[must_use]
     pub fn noun(&self) -> &'static str {
@@ -96,6 +102,15 @@ impl Node {
             Value::Map(_) => "a mapping",
             Value::Unknown => "unknown",
         }
+    }
+}
+
+impl Entry {
+    /// One that stands nowhere in the text.
+    #[must_use]
+    pub fn text(key: &str, text: &str) -> Self {
+        let value = Node { span: 0..0, value: Value::Scalar(Scalar::quoted(text)) };
+        Self { key: key.to_owned(), key_span: 0..0, value }
     }
 }
 
@@ -145,7 +160,7 @@ impl Scalar {
     fn noun(&self) -> &'static str {
         match self.kind {
             _ if self.style == Style::Substituted => "text",
-            Kind::Null => "nothing",
+            Kind::Null => "no value",
             Kind::Bool(_) => "a boolean",
             Kind::Integer(_) | Kind::Float(_) => "a number",
             Kind::Text => "text",

@@ -30,7 +30,7 @@ impl Line {
 
     /// The line as a text of its own.
     pub(in crate::cli) fn source(&self) -> Source {
-        Source { name: "command line".to_owned(), text: self.text.clone() }
+        Source::new("command line", self.text.clone())
     }
 
     /// The same problem, at the word that asked for the value.

@@ -1,11 +1,12 @@
-//! A manifest's values as YAML that a person would write.
+//! Values as YAML that a person would write.
 
 use std::fmt::Write;
 
 use serde_json::Value;
 
-/// The value of a whole document, a key a line.
-pub(super) fn document(root: &serde_json::Map<String, Value>) -> String {
+/// A whole document, a key a line.
+#[must_use]
+pub fn mapping(root: &serde_json::Map<String, Value>) -> String {
     let mut out = String::new();
     for (key, value) in root {
         _ = writeln!(out, "{}: {}", text(key), flow(value));
@@ -13,7 +14,9 @@ pub(super) fn document(root: &serde_json::Map<String, Value>) -> String {
     out
 }
 
-fn flow(value: &Value) -> String {
+/// One value in one line.
+#[must_use]
+pub fn flow(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(yes) => yes.to_string(),
@@ -39,11 +42,16 @@ fn plain(string: &str) -> bool {
     let mut chars = string.chars();
     let first = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, '/' | '_'));
     let rest = chars.all(|c| c.is_ascii_alphanumeric() || "/_.+-@".contains(c));
+    let relative = ["./", "../"].iter().any(|lead| string.starts_with(lead));
+    let unit = string.starts_with(|c: char| ('1'..='9').contains(&c))
+        && string.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len() == 1
+        && string.ends_with(|c: char| "hmskgt".contains(c));
     let words = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
     let flag = string.starts_with('-')
         && string.trim_start_matches('-').starts_with(|c: char| c.is_ascii_alphabetic())
         && plain(string.trim_start_matches('-'));
-    flag || first && rest && !words.contains(&string.to_ascii_lowercase().as_str())
+    flag || unit
+        || (first || relative) && rest && !words.contains(&string.to_ascii_lowercase().as_str())
 }
 
 fn quoted(string: &str) -> String {
@@ -54,7 +62,7 @@ fn quoted(string: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
-            c if !crate::render::acts(c) => out.push(c),
+            c if !super::acts(c) => out.push(c),
             c => _ = write!(out, "\\U{:08X}", u32::from(c)),
         }
     }

@@ -1,0 +1,253 @@
+//! What the walk says: wrong types, unknown keys, missing ones.
+
+use serde_json::Value as Json;
+
+use super::super::fault::{Fault, Meant, either, shown};
+use super::super::words;
+use super::{Walk, kind, type_name};
+use crate::diagnostic::{Place, Problem};
+use crate::schema;
+use crate::source::{Entry, Kind, Node, Pointer, Scalar, Style, Value, flow, resolve_plain};
+
+/// What a later version takes, at the place of a type.
+pub(super) fn later(name: &str, node: &Node) -> Option<Fault> {
+    let what = match (name, &node.value, node.text()) {
+        ("Network", Value::Map(_), _) => "a mapping as `network`".to_owned(),
+        ("Userns", Value::Map(_), _) => "a mapping of ids as `userns`".to_owned(),
+        ("ReportFormat", _, Some(word @ ("junit" | "github" | "meta"))) => {
+            format!("the format `{word}` of reports")
+        }
+        _ => return None,
+    };
+    let instead = match name {
+        "Network" => "write `none`, `host`, or the path of a network namespace",
+        "Userns" => "write `auto` or `host`",
+        _ => "write `json`",
+    };
+    Some(Fault::not_yet(what).help(instead))
+}
+
+pub(super) fn missing(key: &str, schema: &Json, entries: &[Entry], at: &Pointer) -> Problem {
+    let nothing = entries.is_empty() && *at == Pointer::root();
+    let lead = if nothing { "the file holds no key: " } else { "" };
+    let text = format!("{lead}the key `{key}` is missing");
+    let fault = Fault::new("missing_key", text, format!("`{key}` is missing"));
+    let property = schema.get("properties").and_then(|all| all.get(key));
+    let fault = match property.and_then(example) {
+        Some(example) => fault.help(format!("write, for example, `{key}: {example}`")),
+        None => fault,
+    };
+    fault.problem(Place::Value(at.clone()))
+}
+
+/// The first example of a schema, as YAML.
+fn example(schema: &Json) -> Option<String> {
+    schema.get("examples")?.get(0).map(flow)
+}
+
+impl<'s> Walk<'s> {
+    pub(super) fn bad_type(
+        &self,
+        typed: &[&Json],
+        schema: &'s Json,
+        node: &Node,
+        at: &Pointer,
+    ) -> Problem {
+        if let Some(fault) = type_name(schema).and_then(|name| later(name, node)) {
+            return fault.problem(Place::Value(at.clone()));
+        }
+        let wanted = wanted(typed);
+        let text = match node.scalar() {
+            None => format!("{} stands where {wanted} is wanted", node.noun()),
+            Some(scalar) => format!("{}, and {wanted} is wanted", is(scalar, at)),
+        };
+        let fault = Fault::new("bad_type", text, node.noun());
+        if self.quiet {
+            return fault.problem(Place::Value(at.clone()));
+        }
+        let fault = match self.certain(typed, schema, node) {
+            Some((help, fix)) => fault.help(help).fix(fix),
+            None => match self.instead(typed, schema, node, at) {
+                Some(help) => fault.help(help),
+                None => fault,
+            },
+        };
+        fault.problem(Place::Value(at.clone()))
+    }
+
+    /// What certainly was meant: the same characters, with quotes or without.
+    fn certain(&self, typed: &[&Json], schema: &'s Json, node: &Node) -> Option<(String, String)> {
+        let scalar = node.scalar().filter(|scalar| scalar.style != Style::Substituted)?;
+        let wants = |name: &str| typed.iter().any(|one| kind(one) == Some(name));
+        let would_do = |scalar: Scalar| {
+            self.accepts(schema, &Node { span: node.span.clone(), value: Value::Scalar(scalar) })
+        };
+        let number = matches!(scalar.kind, Kind::Integer(_) | Kind::Float(_) | Kind::Bool(_));
+        if number && wants("string") && would_do(Scalar::quoted(&*scalar.text)) {
+            let quoted = format!("\"{}\"", scalar.text);
+            return Some((format!("quote it: `{quoted}`"), quoted));
+        }
+        let meant = match scalar.text.to_ascii_lowercase().as_str() {
+            "yes" | "on" | "true" if wants("boolean") => "true",
+            "no" | "off" | "false" if wants("boolean") => "false",
+            _ => scalar.text.as_str(),
+        };
+        let kind = resolve_plain(meant).filter(|kind| *kind != Kind::Text)?;
+        let plain = Scalar { text: meant.to_owned(), style: Style::Plain, kind };
+        let quotes = if scalar.style == Style::Quoted { ", without quotes" } else { "" };
+        would_do(plain).then(|| (format!("write `{meant}`{quotes}"), meant.to_owned()))
+    }
+
+    /// What could be written instead.
+    fn instead(
+        &self,
+        typed: &[&Json],
+        schema: &'s Json,
+        node: &Node,
+        at: &Pointer,
+    ) -> Option<String> {
+        let lists = typed.iter().any(|one| kind(one) == Some("array"));
+        if let Some(text) = node.text().filter(|_| lists && !node.is_substituted()) {
+            let item = Node { span: node.span.clone(), value: node.value.clone() };
+            let list = Node { span: node.span.clone(), value: Value::List(vec![item]) };
+            if self.accepts(schema, &list) {
+                return Some(format!("write a list: `{}`", flow(&serde_json::json!([text]))));
+            }
+        }
+        let example = example(schema)?;
+        match at.parts().last().filter(|key| key.parse::<usize>().is_err()) {
+            Some(key) => Some(format!("write, for example, `{key}: {example}`")),
+            None if *at == Pointer::root() => None,
+            None => Some(format!("write, for example, `{example}`")),
+        }
+    }
+
+    /// An unknown key, and the keys that it was probably meant to be.
+    pub(super) fn unknown_key(
+        &self,
+        schema: &'s Json,
+        entry: &Entry,
+        entries: &[Entry],
+        at: &Pointer,
+    ) -> (Problem, Vec<String>) {
+        let key = entry.key.as_str();
+        let place = Place::Key(at.key(key));
+        let root = *at == Pointer::root();
+        if root && words::is_not_yet(key) {
+            return (Fault::not_yet(format!("the key `{key}`")).problem(place), Vec::new());
+        }
+        let text = match key {
+            "" => "an empty key is not known".to_owned(),
+            key => format!("the key {} is not known", shown(key)),
+        };
+        let fault = Fault::new("unknown_key", text, "unknown key");
+        if self.quiet {
+            return (fault.problem(place), Vec::new());
+        }
+        let properties = schema.get("properties").and_then(Json::as_object);
+        let known: Vec<&str> =
+            properties.into_iter().flat_map(|all| all.keys()).map(String::as_str).collect();
+        let renamed = |fault: Fault, ours: &str, certain: bool| {
+            let free = entries.iter().all(|entry| entry.key != ours);
+            let schema = properties.and_then(|all| all.get(ours));
+            let fits = schema.is_some_and(|schema| self.accepts(schema, &entry.value));
+            if certain && free && fits { fault.fix(ours) } else { fault }
+        };
+        if let Some((ours, same)) =
+            words::ours(key, root).filter(|(ours, _)| self.has(ours, &known))
+        {
+            let fault = renamed(fault, ours, same).help(self.called(ours, same));
+            let first = ours.split('.').next().unwrap_or(ours);
+            return (fault.problem(place), vec![first.to_owned()]);
+        }
+        if let Some(why) = words::without(key).filter(|_| root) {
+            let command = (key == "services").then(|| "command".to_owned());
+            return (fault.help(why).problem(place), command.into_iter().collect());
+        }
+        let meant = Meant::among(key, known.iter().copied());
+        let fault = match meant.only() {
+            Some(near) => renamed(fault, near, meant.certain),
+            None => fault,
+        };
+        let fault = fault.help(meant.question().unwrap_or_else(|| all_keys(&known, root)));
+        let names = known.iter().filter(|known| meant.names(known));
+        (fault.problem(place), names.map(|name| (*name).to_owned()).collect())
+    }
+
+    /// Whether our name of a neighbour's key is one of this mapping's, or stands below one.
+    fn has(&self, ours: &str, known: &[&str]) -> bool {
+        known.contains(&ours) || schema::key(self.schema, ours).is_some() && ours.contains('.')
+    }
+
+    /// What a neighbour's key is called, and how it is written where that differs.
+    fn called(&self, ours: &str, same: bool) -> String {
+        let example = schema::key(self.schema, ours).and_then(example).filter(|_| !same);
+        let written = example.map(|example| match ours.split_once('.') {
+            Some((section, key)) => format!("{section}: {{{key}: {example}}}"),
+            None => format!("{ours}: {example}"),
+        });
+        match written {
+            Some(written) => format!("it is called `{ours}` here: write, for example, `{written}`"),
+            None => format!("it is called `{ours}` here"),
+        }
+    }
+}
+
+fn all_keys(known: &[&str], root: bool) -> String {
+    if root {
+        return "`sixdocker explain` lists the keys; your own begin with `x-`".to_owned();
+    }
+    match known {
+        [only] => format!("the only key here is `{only}`"),
+        known => format!("the keys here are {}", either(known).replace(" or ", " and ")),
+    }
+}
+
+/// What stands there, as the first half of a sentence.
+fn is(scalar: &Scalar, at: &Pointer) -> String {
+    let text = shown(&scalar.text);
+    match (scalar.style, scalar.kind) {
+        (Style::Substituted, _) => format!("the variables make this {text}"),
+        (Style::Quoted, _) => format!("{text} in quotes is text"),
+        (Style::Plain, Kind::Null) => match at.parts().last() {
+            Some(key) if key.parse::<usize>().is_err() => format!("`{key}` has no value"),
+            _ => "an item has no value".to_owned(),
+        },
+        (Style::Plain, kind) => {
+            let noun = match kind {
+                Kind::Bool(_) => "a boolean",
+                Kind::Integer(_) | Kind::Float(_) => "a number",
+                _ => "text",
+            };
+            format!("{text} is {noun}")
+        }
+    }
+}
+
+/// What is wanted: the words of a notation, or YAML's types.
+fn wanted(typed: &[&Json]) -> String {
+    let of_notation = typed.iter().find_map(|one| one.get("patternErrorMessage")?.as_str());
+    if let Some(message) = of_notation {
+        return message.trim_end_matches(" is wanted").to_owned();
+    }
+    let mut names: Vec<&str> = typed.iter().filter_map(|one| kind(one)).map(noun).collect();
+    names.dedup();
+    match names.as_slice() {
+        ["a boolean"] => "`true` or `false`".to_owned(),
+        [most @ .., last] if !most.is_empty() => format!("{} or {last}", most.join(", ")),
+        _ => names.concat(),
+    }
+}
+
+fn noun(kind: &str) -> &str {
+    match kind {
+        "object" => "a mapping",
+        "array" => "a list",
+        "string" => "text",
+        "integer" => "an integer",
+        "number" => "a number",
+        "boolean" => "a boolean",
+        "null" => "nothing",
+        other => other,
+    }
+}

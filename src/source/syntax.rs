@@ -1,0 +1,241 @@
+//! What keeps a text from being YAML: said in words of its own, at the place where it begins.
+
+use std::ops::Range;
+
+use granit_parser::{ErrorKind, ScanError};
+
+use super::document::{problem, too_deep};
+use crate::diagnostic::Problem;
+
+/// What is known of the text when the parser stops.
+pub(super) struct Stopped<'t> {
+    pub(super) text: &'t str,
+    /// The end of what was read.
+    pub(super) read: usize,
+    /// Where the brackets stand that are still open.
+    pub(super) open: &'t [usize],
+}
+
+impl Stopped<'_> {
+    /// What kept the parser from going on.
+    pub(super) fn because(&self, error: &ScanError) -> Problem {
+        let at = self.stop(error);
+        match error.kind() {
+            ErrorKind::RecursionLimitExceeded => too_deep(self.character(at)),
+            ErrorKind::DirectiveDisallowed => directive(self.line(at)),
+            ErrorKind::UnknownQuotedScalarEscape => self.escape(at),
+            kind => self.unclosed(at, kind).unwrap_or_else(|| self.other(at, kind)),
+        }
+    }
+
+    /// The byte where the parser stopped.
+    fn stop(&self, error: &ScanError) -> usize {
+        let mark = error.marker();
+        let counted = || self.text.char_indices().nth(mark.index()).map(|(at, _)| at);
+        let at = mark.byte_offset().or_else(counted).unwrap_or(self.text.len());
+        self.text.floor_char_boundary(at.min(self.text.len()))
+    }
+
+    /// The character at a byte.
+    fn character(&self, at: usize) -> Range<usize> {
+        let width = self.text[at..].chars().next().map_or(0, char::len_utf8);
+        at..at + width
+    }
+
+    /// From a byte to the end of its line.
+    fn line(&self, at: usize) -> Range<usize> {
+        let line = self.text[at..].lines().next().unwrap_or_default();
+        at..at + line.trim_end().len()
+    }
+
+    /// What stands at a byte, up to the next blank or bracket.
+    fn word(&self, at: usize) -> Range<usize> {
+        let rest = &self.text[self.line(at)];
+        let end = rest.find([' ', ',', ']', '}', '#']).unwrap_or(rest.len());
+        if end == 0 { self.character(at) } else { at..at + end }
+    }
+
+    /// A quote or a bracket that is not closed before `at`.
+    fn unclosed(&self, at: usize, kind: &ErrorKind) -> Option<Problem> {
+        use ErrorKind as K;
+        let quote = matches!(
+            kind,
+            K::InvalidIndentation
+                | K::InvalidQuotedScalarIndent
+                | K::UnclosedQuotedScalar
+                | K::DocumentIndicatorInQuotedScalar
+        );
+        if let Some(start) = self.open_quote(at).filter(|_| quote) {
+            let label = "this quote is not closed";
+            let help = "close it on the same line; lines that go on are indented";
+            return Some(not_yaml(self.character(start), label, help));
+        }
+        let bracket = matches!(
+            kind,
+            K::InvalidIndentation
+                | K::UnclosedFlowCollection { .. }
+                | K::UnexpectedEofFlowSequence
+                | K::UnexpectedEofFlowMapping
+                | K::UnexpectedEof
+        );
+        let start = match kind {
+            K::UnclosedFlowCollection { .. } => at,
+            _ => *self.open.last().filter(|_| bracket)?,
+        };
+        let label = "this bracket is not closed";
+        let help = "close it, and indent the lines between the brackets";
+        Some(not_yaml(self.character(start), label, help))
+    }
+
+    /// A quote after what was read that begins a text which has no end before `at`.
+    fn open_quote(&self, at: usize) -> Option<usize> {
+        let mut from = self.read.min(at);
+        loop {
+            let found = from + self.text.get(from..at)?.find(['"', '\''])?;
+            let before = self.text[..found].chars().next_back();
+            if !before.is_none_or(|c| c.is_whitespace() || "[{,:".contains(c)) {
+                from = found + 1;
+                continue;
+            }
+            match self.closing_quote(found).filter(|end| *end < at) {
+                Some(end) => from = end + 1,
+                None => return Some(found),
+            }
+        }
+    }
+
+    /// Where the text ends that begins with the quote at `start`.
+    fn closing_quote(&self, start: usize) -> Option<usize> {
+        let quote = self.text.as_bytes().get(start)?;
+        let mut rest = self.text.bytes().enumerate().skip(start + 1).peekable();
+        while let Some((at, byte)) = rest.next() {
+            let escapes = *quote == b'"' && byte == b'\\'
+                || *quote == b'\''
+                    && byte == b'\''
+                    && rest.peek().is_some_and(|(_, b)| *b == b'\'');
+            if escapes {
+                rest.next();
+            } else if byte == *quote {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    /// An escape that there is not, in the quoted text that begins at `start`.
+    fn escape(&self, start: usize) -> Problem {
+        let known = "0abt\tnvfre \"/\\N_LPxuU\n";
+        let mut rest = self.text[start..].char_indices();
+        let mut at = start..start + 1;
+        while let Some((n, c)) = rest.next() {
+            if c == '\\'
+                && let Some((_, next)) = rest.next()
+                && !known.contains(next)
+            {
+                at = start + n..start + n + 1 + next.len_utf8();
+                break;
+            }
+        }
+        let help =
+            "in double quotes a backslash is written `\\\\`; single quotes take it as it stands";
+        not_yaml(at, "there is no such escape", help)
+    }
+
+    fn other(&self, at: usize, kind: &ErrorKind) -> Problem {
+        use ErrorKind as K;
+        match kind {
+            K::TabNotAllowed
+            | K::TabInBlockIndentation
+            | K::TabInIndentation
+            | K::TabInPlainScalar
+            | K::TabAtBlockScalarStart => {
+                not_yaml(self.tab(at), "a tab", "indent with blanks instead of tabs")
+            }
+            K::MappingValueNotAllowed => not_yaml(
+                self.character(at),
+                "a colon where no value can begin",
+                "quote a text that holds `: `; the keys of one mapping begin in one column",
+            ),
+            K::ExpectedBlockMappingKey if self.begins_line(at) => not_yaml(
+                self.word(at),
+                "indented like no key before it",
+                "begin the keys of one mapping in one column",
+            ),
+            K::ExpectedBlockMappingKey => not_yaml(
+                self.word(at),
+                "more after the end of the value",
+                "quote the whole text, or write one value",
+            ),
+            K::ExpectedBlockSequenceEntry => not_yaml(
+                self.word(at),
+                "not an item of the list before it",
+                "begin each item with `- `, in one column",
+            ),
+            kind => self.rarer(at, kind),
+        }
+    }
+
+    fn rarer(&self, at: usize, kind: &ErrorKind) -> Problem {
+        use ErrorKind as K;
+        let (label, help) = match kind {
+            K::UnexpectedCharacter { .. } => ("no text begins like this", "quote the text"),
+            K::InvalidTrailingSingleQuotedScalar => {
+                ("more after the closing quote", "in single quotes, a quote is written twice: `''`")
+            }
+            K::InvalidTrailingDoubleQuotedScalar => {
+                ("more after the closing quote", "in double quotes, a quote is written `\\\"`")
+            }
+            K::MisplacedFlowCollectionEnd => ("closes nothing", "remove it, or quote the text"),
+            K::MismatchedFlowCollectionEnd { .. } => {
+                ("closes another kind of bracket", "close each bracket by its own kind")
+            }
+            K::UnexpectedEofImplicitFlowMapping => {
+                ("nothing before this", "write an item between two commas")
+            }
+            K::ExpectedFlowSequenceSeparator | K::ExpectedFlowMappingSeparator => {
+                ("no comma before this", "set a comma between the items, or close the bracket")
+            }
+            K::BlockSequenceEntryNotAllowed => {
+                ("no list can begin here", "begin it on the next line, or write it in brackets")
+            }
+            K::InvalidIndentation => {
+                ("not indented like the lines around it", "indent it as they are")
+            }
+            kind => {
+                let text: String =
+                    kind.to_string().chars().filter(|c| !c.is_control()).take(120).collect();
+                let text = match text.strip_prefix("while ").and_then(|rest| rest.split_once(", "))
+                {
+                    Some((_, what)) => what.to_owned(),
+                    None => text,
+                };
+                let help = "quote the text if its characters are meant as they stand";
+                return not_yaml(self.word(at), &text, help);
+            }
+        };
+        not_yaml(self.word(at), label, help)
+    }
+
+    /// The tab that is meant: in the line before `at`, or else the next one.
+    fn tab(&self, at: usize) -> Range<usize> {
+        let start = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let before = self.text[start..at].find('\t').map(|n| start + n);
+        let after = || self.text[at..].find('\t').map(|n| at + n);
+        before.or_else(after).map_or(at..at, |tab| tab..tab + 1)
+    }
+
+    fn begins_line(&self, at: usize) -> bool {
+        let before = self.text[..at].rsplit('\n').next().unwrap_or_default();
+        before.chars().all(|c| c == ' ')
+    }
+}
+
+fn not_yaml(at: Range<usize>, label: &str, help: &str) -> Problem {
+    problem("yaml_syntax", at, format!("this is not YAML: {label}"), label, help)
+}
+
+fn directive(at: Range<usize>) -> Problem {
+    let text = "a directive stands before the document".to_owned();
+    let help = "remove the line: a manifest is always YAML 1.2";
+    problem("directive", at, text, "a directive", help)
+}
