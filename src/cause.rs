@@ -25,7 +25,7 @@ use nix::errno::Errno;
 use crate::diagnostic::{Place, Problem};
 use crate::host::Host;
 use crate::plan::{
-    Attend, Bind, CloneInit, Command, Exec, Init, Namespace, Origin, Plan, Prepare, Root,
+    Attend, Bind, CloneInit, Command, Exec, Init, Layer, Namespace, Origin, Plan, Prepare, Root,
 };
 use crate::report::Failure;
 use crate::source::Pointer;
@@ -203,7 +203,10 @@ impl Scene<'_> {
             Action::Attend(Attend::RaiseLimit { resource, hard }) => {
                 process::rlimit(self, resource, *hard, *hard, fault)
             }
-            Action::Attend(Attend::MapMount { source, .. }) => mount::mapped(self, source, fault),
+            Action::Attend(Attend::MapMount { source, layer, .. }) => {
+                let layered = || overlay::why(self, source, &Layer::Scratch, fault);
+                layer.then(layered).flatten().or_else(|| mount::mapped(self, source, fault))
+            }
             Action::Attend(Attend::GivePipes { .. }) => None,
             Action::Init(init) => self.init(init, fault),
             Action::Spawn => scarcity::processes(self, fault.errno),

@@ -129,8 +129,9 @@ pub enum Attend {
     /// (prlimit(2), CAP_SYS_RESOURCE); none is unlimited.
     RaiseLimit { resource: &'static str, hard: Option<u64> },
     /// Copies the mount at `source` with its ids mapped as the sandbox's are (mount_setattr(2),
-    /// MOUNT_ATTR_IDMAP), and hands the copy to init.
-    MapMount { source: PathBuf, recursive: bool },
+    /// MOUNT_ATTR_IDMAP), and hands the copy to init. With `layer` nothing may be mounted below
+    /// it: an overlay would not show that.
+    MapMount { source: PathBuf, recursive: bool, layer: bool },
     /// Gives the pipes among the standard streams to this user, so that the command can open
     /// them anew (/dev/stdout).
     GivePipes { uid: u32 },

@@ -112,7 +112,7 @@ fn word(path: &str) -> Option<String> {
 }
 
 /// A path of mountinfo, where blanks and the like stand as octal numbers.
-fn unescaped(text: &str) -> String {
+pub(crate) fn unescaped(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('\\') {

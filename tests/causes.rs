@@ -427,21 +427,6 @@ fn a_file_of_accounts_that_may_not_be_read_is_named() {
 }
 
 #[test]
-fn a_directory_of_a_user_who_is_not_mapped_is_named() {
-    if !need_root() {
-        return;
-    }
-    let stage = Stage::new(Who::Root);
-    let shut = stage.temp.join("shut");
-    busybox_root_at(&shut.join("root"));
-    chown(&shut, Some(4242), Some(4242)).unwrap();
-    fs::set_permissions(&shut, Permissions::from_mode(0o700)).unwrap();
-    let ran = stage.up(Who::Root, "rootfs: ./shut/root\ncommand: [id]\n");
-    let words = ["shut`", "can't be searched by uid 0", "not mapped in the sandbox", "mode 0700"];
-    tells(ran, 125, 1, &words);
-}
-
-#[test]
 fn a_file_over_a_directory_of_the_root_is_refused_in_words() {
     for who in Who::all() {
         let stage = Stage::new(who);

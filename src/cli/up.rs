@@ -68,7 +68,8 @@ fn tell(asked: &Asked, plan: &Plan, host: &Host, outcome: &Outcome) {
     }
     if let Some(failure) = outcome.ending.failure() {
         asked.tell(&[cause::problem(plan, host, failure)]);
-    } else if let Some(sentence) = report::sentence(plan, outcome) {
+    }
+    if let Some(sentence) = report::sentence(plan, outcome) {
         output::complain(&format!("sixdocker: {}", tame(&sentence)));
     }
 }

@@ -27,7 +27,10 @@ pub(super) fn perform(
         }
         Attend::MapIds { kind, map, helper: None } => write_map(*kind, map, pid).map(|()| None),
         Attend::RaiseLimit { resource, hard } => raise_limit(resource, *hard, pid).map(|()| None),
-        Attend::MapMount { source, recursive } => map_mount(source, *recursive, pid).map(Some),
+        Attend::MapMount { source, layer: true, .. } if has_mounts_below(source) => {
+            Err(Call::OpenTree.fault(Errno::EINVAL))
+        }
+        Attend::MapMount { source, recursive, .. } => map_mount(source, *recursive, pid).map(Some),
         Attend::GivePipes { uid } => give_pipes(*uid).map(|()| None),
     };
     done.map_err(|fault| (fault, None))
@@ -48,6 +51,15 @@ fn map_mount(source: &Path, recursive: bool, pid: i32) -> sys::Result<OwnedFd> {
         sys::map_mount(tree.as_fd(), ids.as_fd(), false)?;
     }
     Ok(tree)
+}
+
+/// Whether another file system is mounted somewhere below `dir` (proc_pid_mountinfo(5)).
+fn has_mounts_below(dir: &Path) -> bool {
+    let dir = std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let points = table.lines().filter_map(|line| line.split(' ').nth(4));
+    let mut points = points.map(|point| PathBuf::from(crate::probe::unescaped(point)));
+    points.any(|point| point != dir && point.starts_with(&dir))
 }
 
 fn give_pipes(uid: u32) -> sys::Result<()> {

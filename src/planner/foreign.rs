@@ -108,25 +108,26 @@ pub(super) fn wanted(draft: &Draft<'_>) -> bool {
 /// Has every mount that shows something of the host handed over with its ids mapped.
 pub(super) fn map(draft: &Draft<'_>, init: &mut [Step<Init>], uid: u32) -> Vec<Step<Attend>> {
     let mut steps = Vec::new();
-    let mut copy = |source: &Path, recursive, origin: &_| {
-        steps.push(step(Attend::MapMount { source: source.to_owned(), recursive }, origin));
+    let mut copy = |source: &Path, recursive, layer, origin: &_| {
+        let source = source.to_owned();
+        steps.push(step(Attend::MapMount { source, recursive, layer }, origin));
     };
     for Step { action, origin, .. } in init {
         match action {
             Init::Root(Root::Bind { path, mapped, .. }) => {
                 *mapped = true;
-                copy(path, true, origin);
+                copy(path, true, false, origin);
             }
             Init::Root(Root::Overlay { lower, upper, mapped }) => {
                 *mapped = true;
-                copy(lower, false, origin);
+                copy(lower, false, true, origin);
                 if let Layer::Dir(dir) = upper {
-                    copy(dir, false, origin);
+                    copy(dir, false, true, origin);
                 }
             }
             Init::Bind(bind) if shows(draft, &bind.source) => {
                 bind.mapped = true;
-                copy(&bind.source, bind.recursive, origin);
+                copy(&bind.source, bind.recursive, false, origin);
             }
             _ => {}
         }

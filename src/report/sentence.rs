@@ -7,13 +7,14 @@ use nix::sys::signal::Signal;
 use super::{Ending, Figures, Outcome};
 use crate::plan::{Init, Plan};
 
-/// One sentence on why the run is over; none where the command ended by itself, or where a
-/// step failed and a diagnostic tells it.
+/// One sentence on why the run is over; none where the command ended by itself. Where a step
+/// failed, a diagnostic tells more.
 #[must_use]
 pub fn sentence(plan: &Plan, outcome: &Outcome) -> Option<String> {
     let name = plan.name.escape_default();
     let why = why(plan, outcome)?;
-    let when = if outcome.started { "" } else { ", before the command ran" };
+    let late = outcome.started || outcome.ending.failure().is_some();
+    let when = if late { "" } else { ", before the command ran" };
     Some(format!("{name} {why}{when}"))
 }
 
@@ -33,11 +34,10 @@ fn why(plan: &Plan, outcome: &Outcome) -> Option<String> {
             format!("was killed by its output limit{limit}")
         }
         Ending::Cancelled(number) => cancelled(outcome, *number),
-        Ending::Ok
-        | Ending::Exit(_)
-        | Ending::Setup(_)
-        | Ending::NotFound(_)
-        | Ending::NotExecutable(_) => return None,
+        Ending::Setup(_) => "was not started: its sandbox could not be set up".to_owned(),
+        Ending::NotFound(_) => "was not started: its command was not found".to_owned(),
+        Ending::NotExecutable(_) => "was not started: its command can't be executed".to_owned(),
+        Ending::Ok | Ending::Exit(_) => return None,
     })
 }
 
