@@ -298,5 +298,33 @@ impl Scene<'_> {
     }
 }
 
+/// Reads a program that anybody may have made.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn endure_program(bytes: &[u8]) {
+    if let program::Program::Elf(elf) = program::Program::read(bytes) {
+        assert!(!elf.architecture().is_empty());
+    }
+}
+
+/// Reads mounts that any container may show.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn endure_mounts(text: &str) {
+    mount::endure(text);
+}
+
+/// Reads an id map.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn endure_id_map(text: &str) {
+    let ranges = identity::ranges(text);
+    [0, 1000, u32::MAX].iter().for_each(|id| _ = ranges.iter().any(|range| range.holds(*id)));
+}
+
+/// What the runner would say of evidence that came over the line.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn endure_evidence(text: &str) -> String {
+    let Finding { why, help, .. } = Finding::decode(text);
+    format!("{why}\n{}", help.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests;

@@ -254,3 +254,9 @@ fn ending(plan: &Plan, failure: Failure) -> Ending {
         Ending::NotExecutable(failure)
     }
 }
+
+/// Reads a file of a control group.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn endure_files(text: &str) {
+    cgroup::endure(text);
+}

@@ -17,6 +17,8 @@ pub mod diagnostic;
 pub mod doctor;
 pub mod execute;
 pub mod explain;
+#[cfg(any(test, fuzzing))]
+pub mod foreign;
 pub mod host;
 pub mod inputs;
 pub mod manifest;

@@ -30,7 +30,11 @@ use crate::plan::{CloneInit, Init, Plan, Spawn, Step, Supervise, Verify};
 use draft::{Draft, asked, default, step};
 
 pub use command::PATH;
+#[cfg(any(test, fuzzing))]
+pub(crate) use env_file::endure as endure_env_file;
 pub(crate) use groups::controllers;
+#[cfg(any(test, fuzzing))]
+pub(crate) use groups::endure as endure_cpus;
 pub(crate) use rlimits::word as ulimit_word;
 
 /// Draws the plan of a manifest for a host, or says everything that keeps it from being drawn.

@@ -111,6 +111,12 @@ fn word(path: &str) -> Option<String> {
     Some(text.split_whitespace().next()?.to_owned())
 }
 
+/// A file that others write: a mount or an account of somebody's may have a name that is not
+/// UTF-8, which is no reason to see none of the others.
+fn text(path: &str) -> Option<String> {
+    Some(String::from_utf8_lossy(&std::fs::read(path).ok()?).into_owned())
+}
+
 /// A path of mountinfo, where blanks and the like stand as octal numbers.
 pub(crate) fn unescaped(text: &str) -> String {
     let mut bytes = Vec::new();
@@ -130,6 +136,18 @@ pub(crate) fn unescaped(text: &str) -> String {
     }
     bytes.extend_from_slice(rest.as_bytes());
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Reads subordinate ids and accounts that anybody may have written.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn endure_ids(passwd: &str, ranges: &str) {
+    ids::endure(passwd, ranges);
+}
+
+/// Reads mounts and groups that any container may show.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn endure_cgroups(mounts: &str, own: &str) {
+    cgroups::endure(mounts, own);
 }
 
 #[cfg(test)]

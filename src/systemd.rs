@@ -290,6 +290,14 @@ impl Decoder<'_> {
     }
 }
 
+/// Reads what a bus may say, message by message.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn endure(mut bytes: &[u8]) {
+    while let Ok(answer) = Answer::read(&mut bytes) {
+        assert!(!answer.text.contains(char::is_control), "{answer:?}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

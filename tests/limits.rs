@@ -256,3 +256,17 @@ fn empty(groups: &[PathBuf]) {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+/// mountinfo has the bytes of every name but a few as they are.
+#[test]
+fn a_mount_whose_name_is_not_utf8_hides_no_control_group() {
+    if !need_root() {
+        return;
+    }
+    let place = Temp::new();
+    let script = "d=$(printf 'caf\\351'); mkdir $d && mount -t tmpfs none $d && exec \"$0\" doctor --format json";
+    let mut shell = Command::new("unshare");
+    shell.args(["--mount", "sh", "-c", script]).arg(support::binary()).current_dir(place.path());
+    let found: serde_json::Value = serde_json::from_str(&run(&mut shell).stdout).unwrap();
+    assert!(found["cgroups"].is_object(), "{found:#}");
+}

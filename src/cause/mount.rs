@@ -483,6 +483,12 @@ fn masked(scene: Scene<'_>, place: &str) -> Option<String> {
         .map(|mount| format!("the mount {} ({})", name(&mount.point), name(&mount.fstype)))
 }
 
+/// Reads mounts that any container may show.
+#[cfg(any(test, fuzzing))]
+pub(super) fn endure(text: &str) {
+    assert!(parse(text).len() <= text.lines().count());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -117,6 +117,12 @@ fn decode(bytes: &[u8], master: Option<OwnedFd>) -> Option<Message> {
     }
 }
 
+/// Reads a message that anybody may have sent.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn endure(bytes: &[u8]) {
+    _ = decode(bytes, None);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

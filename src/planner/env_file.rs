@@ -100,6 +100,15 @@ fn quoted(text: &str, quote: char) -> Result<(String, &str), &'static str> {
     Err("a quote is not closed")
 }
 
+/// Reads a file that anybody may have written.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn endure(text: &str) {
+    match parse(text) {
+        Ok(variables) => assert!(variables.iter().all(|(name, _)| !name.contains(['=', '\n']))),
+        Err(fault) => assert!((1..=text.lines().count()).contains(&fault.line), "{fault:?}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,8 +15,8 @@ pub(super) fn look(manifest: Option<&Manifest>) -> Option<Cgroups> {
     if manifest.is_some_and(|manifest| !needed(manifest)) {
         return None;
     }
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let mounts = super::text("/proc/self/mountinfo")?;
+    let own = super::text("/proc/self/cgroup")?;
     let parent = manifest.and_then(|manifest| manifest.cgroup.parent.as_ref());
     let parent = parent.map(|path| path.0.trim_start_matches('/').to_owned());
     let looker = Looker {
@@ -64,7 +64,10 @@ impl Mount {
             "cgroup" => false,
             _ => return None,
         };
-        let path = |n: usize| left.get(n).map(|text| PathBuf::from(super::unescaped(text)));
+        let path = |n: usize| {
+            let path = left.get(n).map(|text| PathBuf::from(super::unescaped(text)));
+            path.filter(|path| path.is_absolute())
+        };
         Some(Self { root: path(3)?, at: path(4)?, v2, options: (*right.get(2)?).to_owned() })
     }
 }
@@ -270,4 +273,13 @@ fn values(dir: &Path, files: &[&str]) -> BTreeMap<String, String> {
         Some(((*file).to_owned(), text.trim().to_owned()))
     };
     files.iter().filter_map(read).collect()
+}
+
+/// Reads mounts and groups that any container may show.
+#[cfg(any(test, fuzzing))]
+pub(super) fn endure(mounts: &str, own: &str) {
+    let mounts: Vec<_> = mounts.lines().filter_map(Mount::read).collect();
+    for own in own.lines().filter_map(Own::read) {
+        mounts.iter().for_each(|mount| assert!(seen(mount, &own.path).starts_with(&mount.at)));
+    }
 }

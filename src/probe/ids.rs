@@ -32,8 +32,7 @@ pub(super) fn initial() -> bool {
 /// The caller's ranges in /etc/subuid and /etc/subgid.
 pub(super) fn subordinate(uid: u32) -> Option<Subordinate> {
     let name = name(uid);
-    let subuid = std::fs::read_to_string("/etc/subuid").ok()?;
-    let subgid = std::fs::read_to_string("/etc/subgid").ok()?;
+    let (subuid, subgid) = (super::text("/etc/subuid")?, super::text("/etc/subgid")?);
     Some(Subordinate {
         uid: range(&subuid, uid, name.as_deref())?,
         gid: range(&subgid, uid, name.as_deref())?,
@@ -43,7 +42,11 @@ pub(super) fn subordinate(uid: u32) -> Option<Subordinate> {
 }
 
 fn name(uid: u32) -> Option<String> {
-    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+    account(&super::text("/etc/passwd")?, uid)
+}
+
+/// The first account of this number.
+fn account(passwd: &str, uid: u32) -> Option<String> {
     passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
@@ -86,6 +89,13 @@ pub(super) fn forbidden(privileged: bool) -> Option<String> {
     (restricted && !confined()).then(|| {
         "AppArmor lets no ordinary program make them (kernel.apparmor_restrict_unprivileged_userns is 1)".to_owned()
     })
+}
+
+/// Reads files that anybody may have written.
+#[cfg(any(test, fuzzing))]
+pub(super) fn endure(passwd: &str, subordinate: &str) {
+    let name = account(passwd, 1000);
+    _ = range(subordinate, 1000, name.as_deref());
 }
 
 #[cfg(test)]
