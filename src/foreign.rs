@@ -52,23 +52,12 @@ fn is_tame(text: &str) {
     assert_eq!(loud, None, "{text:?}");
 }
 
-/// Reads a manifest and tells what is wrong with it; a good one is written and read again.
+/// Reads a manifest, tells what is wrong with it, and mends it.
 fn manifest(bytes: &[u8]) {
     let Ok(source) = Source::read("foreign", bytes) else { return };
-    let (checked, found) = checked(&source);
+    let (checked, _) = checked(&source);
     tell(&checked.problems, &source, checked.document.as_ref());
     _ = check::mend(&source, &checked, &|source| self::checked(source).0);
-    let Some(manifest) = found else { return };
-    let again = Source::new("again", manifest.to_yaml());
-    let (checked, again_found) = self::checked(&again);
-    let silent = |manifest: Manifest| Manifest { schema: None, ..manifest };
-    assert_eq!(
-        again_found.map(silent),
-        Some(silent(manifest)),
-        "{}\n{:?}",
-        again.text,
-        checked.problems
-    );
 }
 
 fn checked(source: &Source) -> (Checked, Option<Manifest>) {
