@@ -94,7 +94,7 @@ const OLDEST: (u32, u32) = (5, 12);
 
 fn kernel(host: &Host) -> Check {
     let release = &host.kernel;
-    match crate::probe::version(release) {
+    match crate::host::version(release) {
         Some(version) if version < OLDEST => {
             let text = format!("Linux {release} is too old: 5.12 or newer is needed");
             check("kernel", Verdict::Fail, text)
@@ -204,7 +204,7 @@ fn landlock(host: &Host) -> Check {
 const HIDES: (u32, u32) = (6, 6);
 
 fn overlay(host: &Host) -> Check {
-    let version = crate::probe::version(&host.kernel);
+    let version = crate::host::version(&host.kernel);
     match &host.overlay_missing {
         None if version.is_some_and(|version| version < HIDES) => {
             let text = "writes to a root file system can be thrown away, but before Linux 6.6 removing a directory in it can fail with EIO";

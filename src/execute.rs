@@ -34,8 +34,6 @@ use line::Message;
 use prepare::Prepared;
 use undo::Undo;
 
-pub use mounts::MAPPED;
-
 /// Runs the plan to its end. `begun` is when the runner was started.
 pub fn run(plan: &Plan, begun: Instant) -> Outcome {
     let mut run = Run { plan, begun, undo: Undo::default(), times: Vec::new() };

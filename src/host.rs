@@ -104,3 +104,22 @@ pub struct Hierarchy {
     /// `cpuset.cpus`.
     pub has: BTreeMap<String, String>,
 }
+
+/// Major and minor of a release such as `6.1.0-13-amd64`.
+#[must_use]
+pub fn version(release: &str) -> Option<(u32, u32)> {
+    let mut parts = release.split(|c: char| !c.is_ascii_digit());
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_have_versions() {
+        assert_eq!(version("6.1.0-13-amd64"), Some((6, 1)));
+        assert_eq!(version("5.10"), Some((5, 10)));
+        assert_eq!(version("odd"), None);
+    }
+}

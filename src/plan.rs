@@ -25,6 +25,9 @@ use crate::source::Pointer;
 pub use listing::{Line, json, listing};
 pub use steps::{AnyStep, Side};
 
+/// The most mounts that are handed to init with their ids mapped.
+pub const MAPPED_MOUNTS: usize = 64;
+
 /// All the steps of one run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {

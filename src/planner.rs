@@ -35,19 +35,12 @@ pub(crate) use env_file::endure as endure_env_file;
 pub(crate) use groups::controllers;
 #[cfg(any(test, fuzzing))]
 pub(crate) use groups::endure as endure_cpus;
-pub(crate) use rlimits::word as ulimit_word;
 
 /// Draws the plan of a manifest for a host, or says everything that keeps it from being drawn.
 pub fn plan(manifest: &Manifest, host: &Host, inputs: &Inputs) -> Result<Plan, Vec<Problem>> {
     let mut draft = Draft::new(manifest, host, inputs);
     let plan = draw(&mut draft);
     draft.finish(plan)
-}
-
-/// What `doctor` tells about a host.
-#[must_use]
-pub fn doctor(host: &Host) -> String {
-    crate::doctor::listing(&crate::doctor::checks(host))
 }
 
 fn draw(draft: &mut Draft<'_>) -> Plan {

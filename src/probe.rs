@@ -7,8 +7,6 @@ mod ids;
 mod kernel;
 mod proc;
 
-pub(crate) use kernel::version;
-
 use std::collections::BTreeMap;
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
@@ -16,7 +14,6 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use crate::capability::Capability;
 use crate::host::{Host, ResourceLimit};
 use crate::manifest::{Landlock, Manifest, Ulimit, Userns};
-use crate::planner;
 use crate::sys;
 
 /// What the planner must know; with no manifest, all there is to know.
@@ -81,7 +78,7 @@ fn limits(manifest: Option<&Manifest>) -> BTreeMap<String, ResourceLimit> {
         .filter_map(|(ulimit, resource)| {
             let (soft, hard) = getrlimit(*resource).ok()?;
             let limit = ResourceLimit { soft: some(soft), hard: some(hard) };
-            Some((planner::ulimit_word(*ulimit).to_owned(), limit))
+            Some((ulimit.word().to_owned(), limit))
         })
         .collect()
 }

@@ -16,7 +16,7 @@ use nix::libc;
 use nix::sys::statfs::FsType;
 
 use super::text::Text;
-use crate::plan::{Bind, KernelMount, Layer, MountFlags, Root};
+use crate::plan::{Bind, KernelMount, Layer, MAPPED_MOUNTS, MountFlags, Root};
 use crate::sys::{self, Call, Fault, Result};
 
 const OPEN: MountFlags =
@@ -52,19 +52,16 @@ pub(super) struct Tree {
     above: usize,
 }
 
-/// The most copies of mounts that are handed over.
-pub const MAPPED: usize = 64;
-
 /// Mounts that wait for their step.
 pub(super) struct Mapped {
-    all: [Option<OwnedFd>; MAPPED],
+    all: [Option<OwnedFd>; MAPPED_MOUNTS],
     handed: usize,
     taken: usize,
 }
 
 impl Default for Mapped {
     fn default() -> Self {
-        Self { all: [const { None }; MAPPED], handed: 0, taken: 0 }
+        Self { all: [const { None }; MAPPED_MOUNTS], handed: 0, taken: 0 }
     }
 }
 

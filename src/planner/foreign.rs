@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::inputs::Found;
 use crate::manifest::{ErrorOutput, MountKind, Output, Tty, Userns};
-use crate::plan::{Attend, Init, Layer, Root, Step};
+use crate::plan::{Attend, Init, Layer, MAPPED_MOUNTS, Root, Step};
 
 use super::draft::{Draft, default, step};
 
@@ -15,9 +15,6 @@ use super::draft::{Draft, default, step};
 const FIRST: u32 = 0x0008_0000;
 const RANGES: u32 = 0x6ff8;
 pub(super) const RANGE: u32 = 0x1_0000;
-
-/// The most mounts that are handed over.
-const MOUNTS: usize = crate::execute::MAPPED;
 
 /// The first outside id of a range that no other run alive has; why it can't be had, where
 /// root's own ids are what is left.
@@ -35,8 +32,8 @@ pub(super) fn first(draft: &Draft<'_>, ids: &[u32]) -> Result<u32, String> {
     if manifest.mounts.iter().any(|mount| matches!(mount.kind, MountKind::Overlay { .. })) {
         return Err("the layers of an overlay among `mounts` can't be mapped".into());
     }
-    if manifest.mounts.len() >= MOUNTS / 2 {
-        return Err(format!("more than {} mounts can't be mapped", MOUNTS / 2));
+    if manifest.mounts.len() >= MAPPED_MOUNTS / 2 {
+        return Err(format!("more than {} mounts can't be mapped", MAPPED_MOUNTS / 2));
     }
     own_stream(draft)?;
     draft.inputs.filesystems.iter().try_for_each(|(path, magic)| maps(draft, path, *magic))?;
@@ -92,7 +89,7 @@ fn maps(draft: &Draft<'_>, path: &Path, magic: i64) -> Result<(), String> {
     let Some((_, name, since)) = MAPPING.iter().find(|(known, ..)| *known == magic) else {
         return Err(format!("the file system of {path} does not let the ids of a mount be mapped"));
     };
-    let kernel = crate::probe::version(&draft.host.kernel);
+    let kernel = crate::host::version(&draft.host.kernel);
     if kernel.is_some_and(|kernel| kernel >= *since) {
         return Ok(());
     }

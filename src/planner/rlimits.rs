@@ -25,11 +25,11 @@ pub(super) fn steps(draft: &mut Draft<'_>, groups: &Groups) -> Vec<Step<Init>> {
         }
         let own = hard_limit(draft, ulimit);
         let (soft, hard) = own.map_or((soft, hard), |own| (soft.min(own), hard.min(own)));
-        let origin = Origin { key: key("ulimits").key(word(ulimit)), default: true };
+        let origin = Origin { key: key("ulimits").key(ulimit.word()), default: true };
         steps.push(rlimit(ulimit, Some(soft), Some(hard), &origin));
     }
     for (ulimit, UlimitValue { soft, hard }) in &manifest.ulimits {
-        let place = key("ulimits").key(word(*ulimit));
+        let place = key("ulimits").key(ulimit.word());
         within(draft, *ulimit, *hard, &place);
         steps.push(rlimit(*ulimit, *soft, *hard, &at(place)));
     }
@@ -37,11 +37,11 @@ pub(super) fn steps(draft: &mut Draft<'_>, groups: &Groups) -> Vec<Step<Init>> {
 }
 
 fn rlimit(ulimit: Ulimit, soft: Option<u64>, hard: Option<u64>, origin: &Origin) -> Step<Init> {
-    step(Init::Rlimit { resource: word(ulimit), soft, hard }, origin)
+    step(Init::Rlimit { resource: ulimit.word(), soft, hard }, origin)
 }
 
 fn hard_limit(draft: &Draft<'_>, ulimit: Ulimit) -> Option<u64> {
-    draft.host.limits.get(word(ulimit)).and_then(|limit: &ResourceLimit| limit.hard)
+    draft.host.limits.get(ulimit.word()).and_then(|limit: &ResourceLimit| limit.hard)
 }
 
 /// The hard limit of the caller's, where another is above it.
@@ -57,7 +57,7 @@ pub(super) fn raise(draft: &Draft<'_>) -> Vec<Step<Attend>> {
     });
     raised
         .map(|(ulimit, value)| {
-            let resource = word(*ulimit);
+            let resource = ulimit.word();
             let origin = at(key("ulimits").key(resource));
             step(Attend::RaiseLimit { resource, hard: value.hard }, &origin)
         })
@@ -75,31 +75,9 @@ fn within(draft: &mut Draft<'_>, ulimit: Ulimit, hard: Option<u64>, place: &Poin
         );
         let help = format!(
             "write at most {own}, or raise the caller's limit (`ulimit -H`, limits.conf, systemd's Limit{}=)",
-            word(ulimit).to_uppercase()
+            ulimit.word().to_uppercase()
         );
         draft.wrong("ulimit_too_high", place, text, "above the caller's own", help);
-    }
-}
-
-/// The word of `ulimits`.
-pub(crate) fn word(ulimit: Ulimit) -> &'static str {
-    match ulimit {
-        Ulimit::As => "as",
-        Ulimit::Core => "core",
-        Ulimit::Cpu => "cpu",
-        Ulimit::Data => "data",
-        Ulimit::Fsize => "fsize",
-        Ulimit::Locks => "locks",
-        Ulimit::Memlock => "memlock",
-        Ulimit::Msgqueue => "msgqueue",
-        Ulimit::Nice => "nice",
-        Ulimit::Nofile => "nofile",
-        Ulimit::Nproc => "nproc",
-        Ulimit::Rss => "rss",
-        Ulimit::Rtprio => "rtprio",
-        Ulimit::Rttime => "rttime",
-        Ulimit::Sigpending => "sigpending",
-        Ulimit::Stack => "stack",
     }
 }
 
@@ -144,7 +122,7 @@ pub(super) fn nice(draft: &mut Draft<'_>) -> Vec<Step<Init>> {
 
 /// How far down a caller without privilege may go (`RLIMIT_NICE` in setrlimit(2)).
 fn lowest_nice(host: &Host) -> i8 {
-    let Some(limit) = host.limits.get(word(Ulimit::Nice)) else { return i8::MAX };
+    let Some(limit) = host.limits.get(Ulimit::Nice.word()) else { return i8::MAX };
     let steps = limit.soft.map_or(40, |soft| soft.min(40));
     i8::try_from(steps).map_or(i8::MAX, |steps| 20 - steps)
 }

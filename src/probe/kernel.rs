@@ -29,14 +29,8 @@ pub(super) fn overlay_missing() -> Option<String> {
             return Some("the kernel has no overlay file system".into());
         }
     }
-    let old = version(&release).is_some_and(|version| version < (5, 11));
+    let old = crate::host::version(&release).is_some_and(|version| version < (5, 11));
     old.then(|| format!("kernel {release} mounts no overlay in a user namespace (5.11 does)"))
-}
-
-/// Major and minor of a release such as `6.1.0-13-amd64`.
-pub(crate) fn version(release: &str) -> Option<(u32, u32)> {
-    let mut parts = release.split(|c: char| !c.is_ascii_digit());
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 /// Why no seccomp filter can be installed.
@@ -57,16 +51,4 @@ pub(super) fn oom_score_adj() -> i16 {
 pub(super) fn swap() -> bool {
     // A machine that does not tell is taken to have some.
     std::fs::read_to_string("/proc/swaps").map_or(true, |text| text.lines().count() > 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn releases_have_versions() {
-        assert_eq!(version("6.1.0-13-amd64"), Some((6, 1)));
-        assert_eq!(version("5.10"), Some((5, 10)));
-        assert_eq!(version("odd"), None);
-    }
 }
