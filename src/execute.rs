@@ -186,6 +186,7 @@ impl Run<'_> {
 impl Ties {
     fn new() -> sys::Result<Self> {
         let (line, theirs) = sys::line()?;
+        sys::supervise::set_nonblocking(line.as_fd(), true)?;
         let (gone, go) = sys::line()?;
         Ok(Self { ours: (line, gone), theirs: (theirs, go) })
     }

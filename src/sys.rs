@@ -76,7 +76,7 @@ calls! {
     Seccomp = "seccomp", Sendmsg = "sendmsg", Setgroups = "setgroups",
     Sethostname = "sethostname", Setns = "setns", Setpriority = "setpriority",
     Setresgid = "setresgid", Setresuid = "setresuid", Setrlimit = "setrlimit", Setsid = "setsid",
-    Sigaction = "sigaction", Signalfd = "signalfd", Sigprocmask = "sigprocmask",
+    Sigaction = "sigaction", Signalfd = "signalfd", Sigprocmask = "sigprocmask", Sigtimedwait = "sigtimedwait",
     Socket = "socket", Socketpair = "socketpair", Symlink = "symlink", Tcsetattr = "tcsetattr",
     Timerfd = "timerfd", Umount2 = "umount2", Unshare = "unshare", Waitid = "waitid",
     Write = "write",

@@ -60,6 +60,10 @@ pub fn build(plan: &Plan, ready: &Ready, line: BorrowedFd<'_>, go: OwnedFd) -> !
     for step in after {
         scene.timed(step.n, |scene| scene.perform(step.n, &step.action));
     }
+    if let Some(step) = &plan.spawn {
+        // Before the parent hears that all is built, and sends signals.
+        scene.check(step.n, reaper::listen());
+    }
     scene.send_times();
     if let Some(step) = &plan.spawn {
         let spawned = reaper::spawn(line);

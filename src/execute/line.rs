@@ -73,7 +73,7 @@ pub fn send_times(line: BorrowedFd<'_>, bytes: &[u8]) {
     );
 }
 
-/// The next message, waiting for it; none once every process inside has closed its end.
+/// The next message, waiting for it unless the line does not wait; none once every process inside has closed its end.
 pub fn receive(line: impl AsFd) -> Result<Option<Message>> {
     let mut bytes = [0; LONGEST];
     let mut control = nix::cmsg_space!([std::os::fd::RawFd; 1]);

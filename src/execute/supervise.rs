@@ -15,8 +15,8 @@ use super::terminal::Terminal;
 use super::{Started, Target, cgroup, child::Child, ending};
 use crate::plan::{Namespace, Plan};
 use crate::report::{Ending, Failure, Figures, Outcome, Time};
-use crate::sys::Status;
 use crate::sys::supervise::{Came, Signals};
+use crate::sys::{Fault, Status};
 
 /// How long the last output of a run that was ended may take.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -137,12 +137,14 @@ impl<'p> Watch<'p> {
 
     fn awaited(&self) -> Vec<(Of, (BorrowedFd<'_>, PollFlags))> {
         let read = |fd| (fd, PollFlags::POLLIN);
-        let mut awaited = vec![(Of::Signals, read(self.signals.as_fd()))];
+        // What init tells, and its end, count before what is asked at the same time.
+        let mut awaited = Vec::with_capacity(8);
         awaited.extend(self.line.as_ref().map(|line| (Of::Line, read(line.as_fd()))));
         if !self.child.is_dead() {
             awaited.push((Of::Child, read(self.child.as_fd())));
             awaited.extend(self.limits.event().map(|event| (Of::Memory, read(event))));
         }
+        awaited.push((Of::Signals, read(self.signals.as_fd())));
         if let Some(terminal) = &self.terminal {
             awaited.extend(terminal.input.wants().map(|wants| (Of::Input, wants)));
             awaited.extend(terminal.output.wants().map(|wants| (Of::Output, wants)));
@@ -181,14 +183,16 @@ impl<'p> Watch<'p> {
         }
     }
 
-    /// One message of init, or the end of the line: the command runs, or init is dead.
+    /// Hears all that init has told. At the end of the line the command runs, or init is dead.
     fn listen(&mut self) {
-        let Some(line) = &self.line else { return };
-        match line::receive(line) {
-            Ok(Some(message)) => self.hear(message),
-            Ok(None) | Err(_) => {
-                self.line = None;
-                self.runs();
+        while let Some(line) = &self.line {
+            match line::receive(line) {
+                Ok(Some(message)) => self.hear(message),
+                Err(Fault { errno: Errno::EAGAIN, .. }) => return,
+                Ok(None) | Err(_) => {
+                    self.line = None;
+                    self.runs();
+                }
             }
         }
     }
@@ -230,6 +234,7 @@ impl<'p> Watch<'p> {
 
     /// Init is dead, and with it everyone in its PID namespace.
     fn ended(&mut self) {
+        self.listen();
         if let Err(fault) = self.child.reap() {
             self.troubles.push(format!("init could not be waited for: {fault:?}"));
         }
@@ -277,7 +282,9 @@ impl<'p> Watch<'p> {
     /// Somebody wants the run to end. Once more, and it is killed; when only output is left
     /// that nobody takes, that is given up.
     fn asked(&mut self, came: Came) {
-        if self.child.is_dead() {
+        if self.is_over() {
+            // It ended by itself.
+        } else if self.child.is_dead() {
             let reason = Reason::Asked(came);
             self.stop.get_or_insert(Stop { reason, kill: None, killed: false });
             self.relays().for_each(Relay::give_up);
@@ -298,6 +305,8 @@ impl<'p> Watch<'p> {
         if self.stop.is_some() {
             return;
         }
+        // Whether the command runs already decides how it is ended.
+        self.listen();
         let signal = if reason.is_gentle() { self.heeded(reason.signal()) } else { None };
         let kill = Instant::now().checked_add(self.plan.supervise.grace);
         self.stop = Some(Stop { reason, kill, killed: false });
@@ -402,12 +411,15 @@ impl<'p> Watch<'p> {
             ..Figures::default()
         };
         let starved = oom_kills.is_some_and(|kills| kills > 0) && status == Status::Signal(9);
+        let ending = self.ending(status, starved);
+        let silent = matches!(ending, Ending::Ok | Ending::Exit(_)) && self.troubles.is_empty();
+        self.terminal.iter().filter(|_| !silent).for_each(Terminal::end_line);
         Outcome {
             asked: self.stop.as_ref().and_then(Stop::asked),
             killed: self.stop.as_ref().is_some_and(|stop| stop.killed),
             started: self.heard.running.is_some() && self.heard.failure.is_none(),
             times: self.times(),
-            ending: self.ending(status, starved),
+            ending,
             status: Some(status),
             figures,
             troubles: self.troubles,

@@ -77,6 +77,15 @@ impl Terminal {
         false
     }
 
+    /// What the runner says next begins a line.
+    pub(super) fn end_line(&self) {
+        let stdout = sys::stream(1);
+        if self.output.last() != b'\n' && isatty(stdout).unwrap_or(false) {
+            // Of a terminal that takes nothing more, the output has told.
+            _ = nix::unistd::write(stdout, b"\r\n");
+        }
+    }
+
     /// Nobody is left inside: what is in the sandbox's terminal is all that will come.
     pub(super) fn left(&mut self) {
         drop(self.peer.take());

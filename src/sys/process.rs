@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use nix::errno::Errno;
 use nix::libc;
 
-use super::{Call, Fault, Named, Result, prctl};
+use super::{Call, Fault, Result, prctl};
 
 /// Which of two a process is after a clone.
 #[derive(Debug)]
@@ -90,7 +90,33 @@ pub fn default_actions() -> Result<()> {
 /// Every signal has its default action and none is blocked, as a new program expects it.
 pub fn reset_signals() -> Result<()> {
     default_actions()?;
-    nix::sys::signal::SigSet::empty().thread_set_mask().of(Call::Sigprocmask)
+    block_signals(0)
+}
+
+/// Blocks the signals of `set` and no others; bit n - 1 stands for signal n. The C library's own
+/// call leaves some out.
+pub fn block_signals(set: u64) -> Result<()> {
+    let (new, old) = (&raw const set, std::ptr::null::<u64>());
+    // SAFETY: the set outlives the call; no old one is asked for.
+    let returned =
+        unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, new, old, SET) };
+    Call::Sigprocmask.check(returned).map(drop)
+}
+
+/// Waits for a signal of `set`, all of which are blocked, and takes it.
+pub fn wait_for_signal(set: u64) -> Result<i32> {
+    let none = std::ptr::null::<u8>();
+    // SAFETY: the set outlives the call; nothing more is asked for, and there is no end of time.
+    let returned =
+        unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, none, none, SET) };
+    let signal = Call::Sigtimedwait.check(returned)?;
+    i32::try_from(signal).map_err(|_| Call::Sigtimedwait.fault(Errno::EINVAL))
+}
+
+/// Sends a signal to a process.
+pub fn kill(pid: i32, signal: i32) -> Result<()> {
+    // SAFETY: no pointers.
+    Call::Kill.check(unsafe { libc::kill(pid, signal) }.into()).map(drop)
 }
 
 /// Sets the umask.
