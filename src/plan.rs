@@ -13,6 +13,7 @@ mod listing;
 mod show;
 mod steps;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub const MAPPED_MOUNTS: usize = 64;
 pub struct Plan {
     /// The sandbox's name.
     pub name: String,
+    /// The manifest's labels, for the report.
+    pub labels: BTreeMap<String, String>,
     /// The parent makes ready. What it makes here is undone at the end, last first.
     pub prepare: Vec<Step<Prepare>>,
     /// The parent starts init.

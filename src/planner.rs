@@ -95,6 +95,7 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
     };
     Plan {
         name: draft.name.clone(),
+        labels: manifest.labels.clone(),
         prepare: [network, groups.prepare, streams.open.clone()].concat(),
         clone: step(CloneInit { namespaces, into_cgroup: groups.into }, &isolation::origin(draft)),
         attend: [identity.attend.clone(), mapped, rlimits::raise(draft)].concat(),

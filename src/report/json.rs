@@ -235,6 +235,7 @@ impl Report {
     #[must_use]
     pub fn new(plan: &Plan, host: &Host, outcome: &Outcome) -> Self {
         let mut report = Self::bare(&plan.name, Word::from(&outcome.ending));
+        report.labels.clone_from(&plan.labels);
         report.exit_code = outcome.code();
         report.sentence = sentence(plan, outcome);
         report.asked = asked(outcome);
@@ -397,6 +398,8 @@ fn is_special(path: &Path) -> bool {
 
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let new = beside(path);
+    // Left by a runner that was killed, and had our pid.
+    _ = fs::remove_file(&new);
     let mut options = fs::OpenOptions::new();
     let mut file = options.write(true).create_new(true).open(&new)?;
     let written = file.write_all(content).and_then(|()| fs::rename(&new, path));

@@ -1,5 +1,6 @@
 //! Plans made by hand.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use sixdocker::plan::{
@@ -142,6 +143,7 @@ impl Draft {
         };
         Plan {
             name: "test".into(),
+            labels: BTreeMap::new(),
             prepare: Vec::new(),
             clone: step(&mut n, CloneInit { namespaces: self.namespaces, into_cgroup: None }),
             attend: Vec::new(),
