@@ -1,7 +1,7 @@
 //! Control groups of a run: their figures, the end of all that lives in them, their removal.
 
 use std::fs;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -41,26 +41,34 @@ fn children(path: &Path) -> Vec<PathBuf> {
     dirs.map(|entry| entry.path()).collect()
 }
 
-/// Removes the empty groups of runners that are dead: `sixdocker-NAME-PID`, not locked.
+/// Removes the groups of runners that are dead: `sixdocker-NAME-PID`, not locked. Who still
+/// lives in one, since it had no PID namespace that died with the runner, is killed.
 pub(super) fn sweep(parent: &Path) {
     for path in children(parent) {
-        if is_orphan(&path) {
-            for child in children(&path) {
-                _ = sys::rmdir(&child);
-            }
-            _ = sys::rmdir(&path);
+        if let Some(_lock) = orphan(&path) {
+            clear(&path);
         }
     }
 }
 
-/// A pid may be that of another PID namespace, so the lock decides.
-fn is_orphan(path: &Path) -> bool {
+/// Whoever takes long to die is left to the next run.
+fn clear(path: &Path) {
+    kill_members(path);
+    children(path).iter().for_each(|child| clear(child));
+    _ = sys::rmdir(path);
+}
+
+/// The lock of a group whose runner is dead. A pid may be that of another PID namespace, so the
+/// lock decides; it keeps others from taking the group for theirs.
+fn orphan(path: &Path) -> Option<OwnedFd> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let pid = name.strip_prefix("sixdocker-").and_then(|rest| rest.rsplit_once('-'));
-    let Some(pid) = pid.and_then(|(_, pid)| pid.parse::<i32>().ok()) else { return false };
-    let dead = kill(Pid::from_raw(pid), None::<Signal>) == Err(Errno::ESRCH);
-    dead && sys::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)
-        .is_ok_and(|dir| sys::supervise::lock(dir.as_fd()))
+    let (_, pid) = name.strip_prefix("sixdocker-")?.rsplit_once('-')?;
+    let pid = Pid::from_raw(pid.parse().ok()?);
+    if kill(pid, None::<Signal>) != Err(Errno::ESRCH) {
+        return None;
+    }
+    let dir = sys::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY).ok()?;
+    sys::supervise::lock(dir.as_fd()).then_some(dir)
 }
 
 /// Kills all that lives in the groups of this run.

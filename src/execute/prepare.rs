@@ -86,6 +86,8 @@ fn make_cgroup(path: &Path, undo: &mut Undo) -> Result<()> {
             }
             made => made?,
         }
+        // Whatever the caller's umask.
+        sys::chmod(AT_FDCWD, path, 0o755)?;
         let dir = match sys::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY) {
             Err(Fault { errno: Errno::ENOENT, .. }) => continue,
             Err(fault) => {
