@@ -55,15 +55,17 @@ pub(super) fn choose(draft: &mut Draft<'_>) -> Streams {
         Input::None => Stream::None,
         Input::File(path) => file(draft, &mut open, 0, "stdin", path),
     };
+    // What goes to a file counts, too: then the runner writes it there.
+    let passed = |file| if counted { Stream::Counted } else { file };
     let stdout = match &manifest.stdout {
         Output::Inherit => out.clone(),
         Output::None => Stream::None,
-        Output::File(path) => file(draft, &mut open, 1, "stdout", path),
+        Output::File(path) => passed(file(draft, &mut open, 1, "stdout", path)),
     };
     let stderr = match &manifest.stderr {
         ErrorOutput::Inherit => out,
         ErrorOutput::None => Stream::None,
-        ErrorOutput::File(path) => file(draft, &mut open, 2, "stderr", path),
+        ErrorOutput::File(path) => passed(file(draft, &mut open, 2, "stderr", path)),
         ErrorOutput::Stdout => Stream::Stdout,
     };
     let given = [
