@@ -146,6 +146,16 @@ fn output_is_counted_and_cut() {
 }
 
 #[test]
+fn output_to_a_file_is_counted_too() {
+    let temp = Temp::new();
+    let file = temp.join("out");
+    let manifest =
+        format!("stdout: {}\nlimits: {{output: 1000}}\ncommand: [yes]\n", file.display());
+    Case::new(&manifest).run().expect(137);
+    assert_eq!(temp.read("out").len(), 1000);
+}
+
+#[test]
 fn output_below_its_limit_is_whole() {
     let case = Case::new("limits: {output: 1m}\ncommand: echo out; echo err >&2\n");
     let ran = case.run().expect(0);
@@ -250,6 +260,145 @@ fn gone(litter: &NoLitter) {
         assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", litter.found());
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+#[test]
+fn nothing_outlives_a_runner_that_is_killed_at_any_moment() {
+    for init in [false, true] {
+        let case = Case::new(&format!(
+            "init: {init}\nlimits: {{output: 1m}}\ncommand: trap '' TERM HUP; (setsid sleep 1000 &); {TRAPPED}"
+        ));
+        for moment in 0..40 {
+            let session = Session::start(&mut case.command());
+            std::thread::sleep(Duration::from_micros(moment * 1500));
+            session.signal(Signal::SIGKILL);
+            session.finish();
+        }
+        gone(&case.litter);
+    }
+}
+
+#[test]
+fn a_signal_is_never_lost_however_early_it_comes() {
+    let case =
+        Case::new("init: true\nstop_grace_period: 10m\ncommand: echo ready; exec sleep 1000\n");
+    for moment in 0..40 {
+        let session = Session::start(&mut case.command());
+        std::thread::sleep(Duration::from_micros(moment * 1000));
+        session.signal(Signal::SIGTERM);
+        assert_eq!(session.finish().0, 143);
+    }
+    case.litter.check();
+}
+
+#[test]
+fn a_stopped_command_hears_the_stop_signal() {
+    let case = Case::new(
+        "init: true\nstop_grace_period: 10m\ncommand: trap 'echo bye; exit 0' TERM; kill -STOP $$$$\n",
+    );
+    let session = Session::start(&mut case.command());
+    let begun = std::time::Instant::now();
+    while !case.litter.found().iter().any(|found| found.contains("(stopped)")) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", case.litter.found());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    session.signal(Signal::SIGTERM);
+    let (code, stdout, _) = session.finish();
+    assert_eq!((code, stdout.as_str()), (143, "bye\n"));
+    case.litter.check();
+}
+
+#[test]
+fn init_hands_on_every_stop_signal() {
+    for signal in ["SIGALRM", "SIGPROF"] {
+        let name = signal.trim_start_matches("SIG");
+        let manifest = format!(
+            "init: true\nstop_signal: {signal}\nstop_grace_period: 10m\ncommand: trap 'echo bye; exit' {name}; {TRAPPED}"
+        );
+        let (_, code, stdout, _) = asked(&manifest, Signal::SIGTERM);
+        assert_eq!((code, stdout.as_str()), (143, "ready\nbye\n"));
+    }
+}
+
+/// Runs it with standard output led where no byte can be written.
+fn to_full(command: &Command) -> Ran {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#""$@" > /dev/full"#, "sh"]).arg(command.get_program());
+    run(shell.args(command.get_args()))
+}
+
+#[test]
+fn counted_output_that_is_lost_is_never_a_success() {
+    let case = Case::new("limits: {output: 1m}\ncommand: [echo, lost]\n");
+    to_full(&case.command()).expect(125).says("output could not be written: No space left");
+    let case = Case::new("stdout: /dev/full\nlimits: {output: 1m}\ncommand: [echo, lost]\n");
+    case.run().expect(125).says("output could not be written: No space left");
+    let troubles = case.reported("ok", 125)["troubles"].to_string();
+    assert!(troubles.contains("could not be written"), "{troubles}");
+}
+
+#[test]
+fn counted_output_that_nobody_reads_ends_the_command_in_its_own_way() {
+    let case = Case::new("limits: {output: 100m}\ncommand: [yes]\n");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#""$@" | head -n 1"#, "sh"]).arg(support::binary());
+    let ran = run(shell.args(case.command().get_args())).expect(0);
+    assert_eq!(ran.stdout, "y\n");
+    case.litter.check();
+    case.reported("exit", 1);
+}
+
+#[test]
+fn a_limit_of_file_sizes_is_an_error_and_no_death() {
+    let case = Case::new("limits: {output: 1m}\ncommand: seq 1 1000\n");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"ulimit -f 1; out=$1; shift; "$@" > $out"#, "sh"]);
+    shell.arg(case.temp.join("out")).arg(support::binary()).args(case.command().get_args());
+    run(&mut shell).expect(125).says("output could not be written: File too large");
+    case.litter.check();
+}
+
+#[test]
+fn an_odd_place_and_mask_of_the_caller_do_not_matter() {
+    let case = Case::new("limits: {output: 1m}\ncommand: umask; pwd; echo done\n");
+    let gone = case.temp.join("gone");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"mkdir $1; cd $1; rmdir $1; umask 0777; exec nice -n 19 "$2" up "$3""#]);
+    shell.args(["sh".as_ref(), gone.as_os_str(), support::binary().as_os_str()]);
+    let ran = run(shell.arg(case.temp.join("case.yaml"))).expect(0);
+    assert_eq!(ran.stdout, "0022\n/\ndone\n", "{ran:?}");
+    case.litter.check();
+}
+
+#[test]
+fn labels_are_carried_into_the_report() {
+    let case = Case::new("labels: {team: blue}\ncommand: ['true']\n");
+    case.run().expect(0);
+    assert_eq!(case.reported("ok", 0)["labels"]["team"], "blue");
+}
+
+#[test]
+fn a_refused_manifest_is_reported_too() {
+    let case = Case::new("command: ['true']\nnonsense: 1\n");
+    case.run().expect(125);
+    let problems = case.reported("setup", 125)["problems"].to_string();
+    assert!(problems.contains("nonsense"), "{problems}");
+}
+
+#[test]
+fn two_hundred_runs_at_a_time_end_well() {
+    let case = Case::new("limits: {output: 1m}\ncommand: [/bin/true]\n");
+    let manifest = case.temp.join("case.yaml");
+    let begin = |_| {
+        let run = || run(sixdocker().arg("up").arg(&manifest)).expect(0);
+        for _ in 0..25 {
+            assert_eq!(run().stderr, "");
+        }
+    };
+    std::thread::scope(|scope| {
+        (0..8).map(|n| scope.spawn(move || begin(n))).for_each(drop);
+    });
+    case.litter.check();
 }
 
 #[test]

@@ -50,7 +50,8 @@ fn an_interactive_shell() {
 fn an_interrupt_is_for_the_foreground_job_alone() {
     let litter = NoLitter::new();
     let mut console = started(&litter);
-    console.send("echo be''gin; sleep 1000\n");
+    // Said by the job, which is in the foreground then.
+    console.send("sh -c 'echo be\"\"gin; exec sleep 1000'\n");
     console.expect("begin");
     console.send("\u{3}");
     console.expect("prompt> ");
@@ -110,6 +111,35 @@ fn the_callers_terminal_is_restored_whatever_ends_the_run() {
         assert!(raw);
         assert_eq!(code, 128 + signal as i32, "{text}");
         assert!(!is_raw(&console), "raw after {signal}");
+        litter.check();
+    }
+}
+
+#[test]
+fn an_interrupt_ends_a_command_that_has_an_init_and_the_last_line_says_so() {
+    let litter = NoLitter::new();
+    let mut command = on_terminal(&litter);
+    command.args(["-i", "--init", "--", "sh", "-c", "echo ready; exec sleep 1000"]);
+    let mut console = Console::start(&command);
+    console.expect("ready");
+    console.send("\u{3}");
+    let (code, text) = console.finish();
+    assert_eq!(code, 130, "{text}");
+    let line = format!("^C\r\nsixdocker: {} was killed by SIGINT\r\n", litter.mark());
+    assert!(text.ends_with(&line), "{text:?}");
+    assert!(!is_raw(&console));
+    litter.check();
+}
+
+#[test]
+fn a_terminal_that_is_gone_ends_the_run() {
+    for text in ["trap '' HUP; echo ready; while :; do sleep 0.1; done", "echo ready; yes"] {
+        let litter = NoLitter::new();
+        let mut command = on_terminal(&litter);
+        command.args(["-i", "--", "sh", "-c", text]);
+        let mut console = Console::start(&command);
+        console.expect("ready");
+        assert_eq!(console.hang_up(), 129);
         litter.check();
     }
 }

@@ -80,12 +80,16 @@ fn memory(figures: &Figures) -> String {
     }
 }
 
+const NOBODY_READS: &str = "nobody reads its output any more";
+
 fn cancelled(outcome: &Outcome, number: i32) -> String {
     let signal = signal(number);
     let sender = outcome.asked.and_then(|came| came.sender);
     let from = sender.map_or(String::new(), |(pid, _)| format!(" from process {pid}"));
     if number == Signal::SIGPIPE as i32 {
-        "was stopped because nobody reads its output any more".to_owned()
+        let lost = !outcome.troubles.is_empty();
+        let why = if lost { "its output could not be written" } else { NOBODY_READS };
+        format!("was stopped because {why}")
     } else if outcome.killed {
         format!("was killed, as asked by {signal}{from}")
     } else {

@@ -47,7 +47,8 @@ impl Signals {
     /// Takes the signals. Whatever mask the caller left, no other is blocked. With `terminal`
     /// the stops from a terminal come as messages, too.
     pub fn take(terminal: bool) -> Result<Self> {
-        default_action(Signal::SIGCHLD)?;
+        // With it ignored, children could not be waited for.
+        set_action(Signal::SIGCHLD, libc::SIG_DFL)?;
         let mut set: SigSet = ALWAYS.into_iter().collect();
         set.extend(IGNORABLE.into_iter().filter(|signal| !ignored(*signal)));
         if terminal {
@@ -101,11 +102,17 @@ fn ignored(signal: Signal) -> bool {
     action(signal, std::ptr::null()).is_ok_and(|old| old.sa_sigaction == libc::SIG_IGN)
 }
 
-/// Gives a signal its default action: with SIGCHLD ignored, children could not be waited for.
-fn default_action(signal: Signal) -> Result<()> {
-    // SAFETY: zero is a valid value of every field; SIG_DFL is zero.
-    let default: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
-    action(signal, &raw const default).map(drop)
+/// A write beyond the caller's limit of file sizes is an error, and not the end of this process.
+pub fn survive_file_size_limit() {
+    // It can fail for signals only that do not exist.
+    _ = set_action(Signal::SIGXFSZ, libc::SIG_IGN);
+}
+
+fn set_action(signal: Signal, handler: usize) -> Result<()> {
+    // SAFETY: zero is a valid value of every field.
+    let mut new: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    new.sa_sigaction = handler;
+    action(signal, &raw const new).map(drop)
 }
 
 /// Orphans among this process's descendants become its children.

@@ -1,6 +1,7 @@
 //! A terminal with a command on it: types, waits for what is printed, resizes, looks at its modes.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -99,6 +100,15 @@ impl Console {
     /// The terminal's modes now.
     pub fn modes(&self) -> Termios {
         tcgetattr(&self.slave).unwrap()
+    }
+
+    /// The terminal is gone, as when a window is closed; waits for the command's end.
+    #[track_caller]
+    pub fn hang_up(self) -> i32 {
+        let null = || fs::File::open("/dev/null").unwrap().into();
+        let mut console = self;
+        (console.master, console.slave) = (null(), null());
+        console.finish().0
     }
 
     pub fn signal(&self, signal: Signal) {
