@@ -142,6 +142,8 @@ impl Run<'_> {
             drop(go);
             return Err(told(&line).unwrap_or(failure));
         }
+        // From here on there is one place to wait in.
+        sys::supervise::set_nonblocking(line.as_fd(), true).map_err(&clone)?;
         Ok(Started { child, line, counted, memory, begun: self.begun })
     }
 
@@ -186,7 +188,6 @@ impl Run<'_> {
 impl Ties {
     fn new() -> sys::Result<Self> {
         let (line, theirs) = sys::line()?;
-        sys::supervise::set_nonblocking(line.as_fd(), true)?;
         let (gone, go) = sys::line()?;
         Ok(Self { ours: (line, gone), theirs: (theirs, go) })
     }
