@@ -20,7 +20,9 @@ impl Case {
     fn new(manifest: &str) -> Self {
         let (temp, litter) = (Temp::new(), NoLitter::new());
         let root = busybox_root();
-        let head = format!("name: {}\nrootfs: {}\n", litter.mark(), root.display());
+        let mark = litter.mark();
+        let root = root.display();
+        let head = format!("name: {mark}\nrootfs: {root}\nenvironment: {{LITTER: {mark}}}\n");
         temp.write("case.yaml", head + manifest);
         Self { temp, litter }
     }

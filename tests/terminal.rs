@@ -12,6 +12,7 @@ use support::{Console, NoLitter, busybox_root, run, sixdocker};
 fn shell(litter: &NoLitter, flags: &[&str]) -> Command {
     let mut command = sixdocker();
     command.args(["run", "-ti", "--name", litter.mark(), "--hostname", "inside"]).args(flags);
+    command.args(["-e", &format!("LITTER={}", litter.mark())]);
     command.args(["-e", "PS1=prompt> ", "--rootfs"]).arg(busybox_root()).args(["--", "/bin/sh"]);
     command
 }
@@ -157,7 +158,15 @@ fn all_that_was_printed_arrives() {
 
 fn on_terminal(litter: &NoLitter) -> Command {
     let mut command = sixdocker();
-    command.args(["run", "-t", "--name", litter.mark(), "--rootfs"]).arg(busybox_root());
+    command.args([
+        "run",
+        "-t",
+        "--name",
+        litter.mark(),
+        "-e",
+        &format!("LITTER={}", litter.mark()),
+    ]);
+    command.arg("--rootfs").arg(busybox_root());
     command
 }
 
