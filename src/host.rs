@@ -48,7 +48,8 @@ pub struct Host {
     pub limits: BTreeMap<String, ResourceLimit>,
     /// The caller's personality(2); 0 is plain Linux.
     pub personality: u32,
-    /// The caller runs under a real-time scheduler.
+    /// The caller goes before ordinary processes: by its scheduler, in the queue of a disk, or
+    /// by more exact timers.
     pub realtime: bool,
     pub oom_score_adj: i16,
     pub nice: i8,

@@ -191,7 +191,7 @@ pub enum Init {
     NewKeyring,
     /// personality(2) back to plain Linux.
     Personality,
-    /// Back to the ordinary scheduler, where the caller runs as a real-time one.
+    /// Back to the ordinary scheduler, disk queue and timers, where the caller goes before others.
     Scheduler,
     /// Makes all mounts of the new namespace private.
     PrivateMounts,

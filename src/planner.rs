@@ -129,7 +129,7 @@ fn file_systems(
     steps.extend(mounts::devices(draft, &mut root));
     steps.extend(files::steps(draft, &mut root));
     // Masks come after the mounts, so that no mount of the manifest's lies above one unseen.
-    steps.extend(proc::masks(draft, isolation));
+    steps.extend(proc::masks(draft, isolation, identity));
     steps.extend(root::seal(&root, draft));
     if let Some(scratch) = files::scratch(&steps) {
         steps.insert(0, scratch);

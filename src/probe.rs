@@ -67,11 +67,18 @@ fn has(needed: &[Capability]) -> bool {
 /// The resource limits that a plan depends on.
 fn limits(manifest: Option<&Manifest>) -> BTreeMap<String, ResourceLimit> {
     let some = |value| Some(value).filter(|value| *value != RLIM_INFINITY);
-    let usual = [Ulimit::Nofile, Ulimit::Nproc, Ulimit::Core];
-    let wanted = |m: &Manifest, ulimit: &Ulimit| {
-        m.ulimits.contains_key(ulimit) || (*ulimit == Ulimit::Nice && m.nice.is_some())
-    };
-    let asked = |ulimit: &Ulimit| manifest.is_none_or(|m| wanted(m, ulimit));
+    let usual = [
+        Ulimit::Core,
+        Ulimit::Memlock,
+        Ulimit::Msgqueue,
+        Ulimit::Nice,
+        Ulimit::Nofile,
+        Ulimit::Nproc,
+        Ulimit::Rtprio,
+        Ulimit::Stack,
+    ];
+    let asked =
+        |ulimit: &Ulimit| manifest.is_none_or(|manifest| manifest.ulimits.contains_key(ulimit));
     RESOURCES
         .iter()
         .filter(|(ulimit, _)| usual.contains(ulimit) || asked(ulimit))

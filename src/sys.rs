@@ -66,6 +66,7 @@ calls! {
     CloseRange = "close_range", Dup2 = "dup2", Eventfd = "eventfd", Execve = "execve",
     Fchdir = "fchdir", Fchmod = "fchmod", Fchown = "fchown", Fork = "fork", Fsconfig = "fsconfig",
     Fsmount = "fsmount", Fsopen = "fsopen", Fstat = "fstat", Fstatfs = "fstatfs", Ioctl = "ioctl",
+    IoprioSet = "ioprio_set",
     Keyctl = "keyctl", Kill = "kill", LandlockAddRule = "landlock_add_rule",
     LandlockCreateRuleset = "landlock_create_ruleset",
     LandlockRestrictSelf = "landlock_restrict_self", Mkdir = "mkdir", Mount = "mount",

@@ -66,7 +66,8 @@ pub fn build(plan: &Plan, ready: &Ready, line: BorrowedFd<'_>, go: OwnedFd) -> !
     }
     scene.send_times();
     if let Some(step) = &plan.spawn {
-        let spawned = reaper::spawn(line);
+        let proc = scene.proc.as_ref().map_err(|fault| *fault);
+        let spawned = proc.and_then(|proc| reaper::spawn(line, proc.as_fd()));
         scene.check(step.n, spawned);
     }
     scene.command()

@@ -66,7 +66,7 @@ fn mount(
     make_target: bool,
     origin: &crate::plan::Origin,
 ) -> Step<Init> {
-    let flags = MountFlags { nodev: fstype == "tmpfs", ..CLOSED };
+    let flags = MountFlags { nodev: fstype != "devpts", ..CLOSED };
     let target = target.to_owned();
     step(Init::Mount(KernelMount { fstype, target, flags, options, make_target }), origin)
 }
@@ -82,12 +82,13 @@ fn pts(identity: &Identity) -> Vec<(String, Option<String>)> {
     options
 }
 
-/// A device node of the host's, shown inside: nobody in a user namespace can make one.
+/// A device node of the host's, shown inside: nobody in a user namespace can make one. Read-only
+/// is the node, whose mode and times are the host's; what it leads to is read and written.
 pub(super) fn device(source: &str, target: &str) -> Bind {
     Bind {
         source: source.into(),
         target: target.to_owned(),
-        flags: MountFlags::default(),
+        flags: MountFlags { read_only: true, nosuid: true, nodev: false, noexec: true },
         recursive: false,
         optional: false,
         make_target: true,

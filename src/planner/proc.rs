@@ -4,6 +4,7 @@ use crate::manifest::{AbsolutePath, MountKind, Proc};
 use crate::plan::{Bind, Init, KernelMount, MountFlags, Namespace, Origin, Step};
 
 use super::draft::{Draft, asked, at, default, either, key, step};
+use super::identity::Identity;
 use super::isolation::Isolation;
 use super::root::{Tree, Whose};
 
@@ -67,11 +68,28 @@ const MASKED: [&str; 12] = [
 const READ_ONLY: [&str; 5] =
     ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
+/// What only the host's root may read, and so root inside where the two are one.
+const OF_ROOT: [&str; 6] = [
+    "/proc/kpagecgroup",
+    "/proc/kpagecount",
+    "/proc/kpageflags",
+    "/proc/pagetypeinfo",
+    "/proc/slabinfo",
+    "/proc/vmallocinfo",
+];
+
 /// Hides and closes paths.
-pub(super) fn masks(draft: &mut Draft<'_>, isolation: &Isolation) -> Vec<Step<Init>> {
+pub(super) fn masks(
+    draft: &mut Draft<'_>,
+    isolation: &Isolation,
+    identity: &Identity,
+) -> Vec<Step<Init>> {
     let security = &draft.manifest.security;
     let (masked, closed) = (&security.masked_paths, &security.readonly_paths);
-    let hidden = list(draft, isolation, "masked_paths", masked.as_deref(), &MASKED);
+    let hosts_root = draft.host.uid == 0 && identity.foreign.is_none();
+    let of_root: &[&str] = if hosts_root { &OF_ROOT } else { &[] };
+    let usual = [&MASKED, of_root].concat();
+    let hidden = list(draft, isolation, "masked_paths", masked.as_deref(), &usual);
     let closed = list(draft, isolation, "readonly_paths", closed.as_deref(), &READ_ONLY);
     let mask = |(target, origin): (String, Origin)| step(Init::Mask { target }, &origin);
     let close = |(target, origin): (String, Origin)| step(Init::ReadOnlyPath { target }, &origin);

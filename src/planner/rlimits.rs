@@ -5,13 +5,25 @@ use crate::manifest::{Ulimit, UlimitValue, Userns};
 use crate::plan::{Attend, Init, Origin, Step};
 use crate::source::Pointer;
 
-use super::draft::{Draft, asked, at, either, key, step};
+use super::draft::{Draft, asked, at, default, either, key, step};
 use super::groups::Groups;
 
 /// The limits that every sandbox has where the manifest is silent: no core dumps, room enough
 /// for descriptors, and an end to fork bombs.
 const DEFAULTS: [(Ulimit, u64, u64); 3] =
     [(Ulimit::Core, 0, 0), (Ulimit::Nofile, 1024, 524_288), (Ulimit::Nproc, 4096, 4096)];
+
+/// What no sandbox has more of unasked, however much its caller may have: locked memory, bytes in
+/// message queues, and the ways to go before other processes.
+const MOST: [(Ulimit, u64); 4] = [
+    (Ulimit::Memlock, 8 * 1024 * 1024),
+    (Ulimit::Msgqueue, 819_200),
+    (Ulimit::Nice, 0),
+    (Ulimit::Rtprio, 0),
+];
+
+/// An endless stack makes the kernel lay memory out as of old, where less of it is random.
+const STACK: u64 = 8 * 1024 * 1024;
 
 /// Sets every limit.
 pub(super) fn steps(draft: &mut Draft<'_>, groups: &Groups) -> Vec<Step<Init>> {
@@ -28,12 +40,36 @@ pub(super) fn steps(draft: &mut Draft<'_>, groups: &Groups) -> Vec<Step<Init>> {
         let origin = Origin { key: key("ulimits").key(ulimit.word()), default: true };
         steps.push(rlimit(ulimit, Some(soft), Some(hard), &origin));
     }
+    for (ulimit, most) in MOST {
+        if !manifest.ulimits.contains_key(&ulimit) {
+            steps.extend(at_most(draft, ulimit, most));
+        }
+    }
+    steps.extend(stack(draft));
     for (ulimit, UlimitValue { soft, hard }) in &manifest.ulimits {
         let place = key("ulimits").key(ulimit.word());
         within(draft, *ulimit, *hard, &place);
         steps.push(rlimit(*ulimit, *soft, *hard, &at(place)));
     }
     steps
+}
+
+/// Lowers a limit of the caller's that is above `most`.
+fn at_most(draft: &Draft<'_>, ulimit: Ulimit, most: u64) -> Option<Step<Init>> {
+    let ResourceLimit { soft, hard } = *draft.host.limits.get(ulimit.word())?;
+    let within = |limit: Option<u64>| limit.is_some_and(|limit| limit <= most);
+    let bounded = |limit: Option<u64>| Some(limit.map_or(most, |limit| limit.min(most)));
+    let origin = Origin { key: key("ulimits").key(ulimit.word()), default: true };
+    let lowered = rlimit(ulimit, bounded(soft), bounded(hard), &origin);
+    (!within(hard)).then_some(lowered)
+}
+
+fn stack(draft: &Draft<'_>) -> Option<Step<Init>> {
+    let limit = draft.host.limits.get(Ulimit::Stack.word())?;
+    let silent = !draft.manifest.ulimits.contains_key(&Ulimit::Stack);
+    let origin = Origin { key: key("ulimits").key("stack"), default: true };
+    let lowered = || rlimit(Ulimit::Stack, Some(STACK), limit.hard, &origin);
+    (silent && limit.soft.is_none()).then(lowered)
 }
 
 fn rlimit(ulimit: Ulimit, soft: Option<u64>, hard: Option<u64>, origin: &Origin) -> Step<Init> {
@@ -102,9 +138,12 @@ pub(super) fn oom_score(draft: &mut Draft<'_>) -> Vec<Step<Init>> {
     vec![step(Init::OomScoreAdj { value }, &origin)]
 }
 
-/// The nice value.
+/// The nice value. A caller that goes before others does not pass that on unasked.
 pub(super) fn nice(draft: &mut Draft<'_>) -> Vec<Step<Init>> {
-    let Some(value) = draft.manifest.nice else { return Vec::new() };
+    let Some(value) = draft.manifest.nice else {
+        let ahead = draft.host.nice < 0;
+        return if ahead { vec![step(Init::Nice { value: 0 }, &default("nice"))] } else { vec![] };
+    };
     let origin = asked("nice");
     let own = draft.host.nice;
     let lowest = lowest_nice(draft.host).min(own);

@@ -62,7 +62,7 @@ fn refusal(call: &Call) -> Outcome {
 fn by_arguments(name: &str, level: SecurityLevel, openers: Openers) -> Verdict {
     match name {
         "clone" => clone(openers),
-        "socket" => socket(level),
+        "socket" | "socketpair" => socket(level),
         "personality" => personality(level),
         _ => ioctl(level),
     }

@@ -2,7 +2,7 @@
 
 use nix::libc;
 
-use super::{Call, Result};
+use super::{Call, Result, ask};
 
 /// The effective capabilities of this process, as bits.
 pub fn effective_capabilities() -> Result<u64> {
@@ -22,13 +22,20 @@ pub fn personality() -> u32 {
     returned.cast_unsigned()
 }
 
-/// Whether a real-time or deadline scheduler runs this process.
+/// Whether this process goes before ordinary ones: by a real-time or deadline scheduler, as a
+/// real-time process in the queue of a disk, or by timers that are more exact.
 #[must_use]
 pub fn realtime() -> bool {
     // SAFETY: no pointers.
     let policy = unsafe { libc::sched_getscheduler(0) };
-    matches!(policy & 0xff, libc::SCHED_FIFO | libc::SCHED_RR | 6)
+    // SAFETY: no pointers. The class is in the upper bits (ioprio_get(2)).
+    let queue = unsafe { libc::syscall(libc::SYS_ioprio_get, 1, 0) } >> 13;
+    let exact = ask(libc::PR_GET_TIMERSLACK, 0, 0).is_ok_and(|slack| slack < ORDINARY_SLACK);
+    matches!(policy & 0xff, libc::SCHED_FIFO | libc::SCHED_RR | 6) || queue == 1 || exact
 }
+
+/// How late a timer may be, in nanoseconds, where nobody asked for another value.
+pub(super) const ORDINARY_SLACK: std::ffi::c_long = 50_000;
 
 /// The nice value of this process.
 #[must_use]

@@ -40,7 +40,10 @@ pub(super) fn listen() -> Result<()> {
 }
 
 /// Starts the process that becomes the command, and returns in it. This one stays.
-pub(super) fn spawn(line: BorrowedFd<'_>) -> Result<()> {
+///
+/// Whoever is inside may read what PID 1 was called with: that was the runner's.
+pub(super) fn spawn(line: BorrowedFd<'_>, proc: BorrowedFd<'_>) -> Result<()> {
+    sys::forget_arguments(proc)?;
     match sys::fork()? {
         None => Ok(()),
         Some(child) => stay(line, child),

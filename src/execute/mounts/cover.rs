@@ -12,6 +12,8 @@ use super::{MountFlags, NO_PRIVILEGE, OPEN, Tree, is_directory};
 use crate::sys::{self, Call, Fault, Result};
 
 const SHUT: MountFlags = MountFlags { read_only: true, noexec: true, ..NO_PRIVILEGE };
+/// The node of a mask: its mode and times are the host's.
+const NODE: MountFlags = MountFlags { nodev: false, ..SHUT };
 const READ_ONLY: MountFlags = MountFlags { read_only: true, ..OPEN };
 
 impl Tree {
@@ -20,7 +22,11 @@ impl Tree {
         let Some(place) = self.there(target)? else { return Ok(()) };
         let directory = is_directory(place.as_fd())?;
         let cover = match &self.empty {
-            _ if !directory => sys::open_tree(null, Path::new(""), false)?,
+            _ if !directory => {
+                let cover = sys::open_tree(null, Path::new(""), false)?;
+                sys::set_mount(cover.as_fd(), NODE, OPEN, true, false)?;
+                cover
+            }
             Some(empty) => sys::open_tree(empty.as_fd(), Path::new(""), false)?,
             None => empty()?,
         };

@@ -60,7 +60,7 @@ calls! {
      50 201 listen: Strict;
      51 204 getsockname: Strict;
      52 205 getpeername: Strict;
-     53 199 socketpair: Strict;
+     53 199 socketpair: Arguments;
      54 208 setsockopt: Strict;
      55 209 getsockopt: Strict;
      56 220 clone: Arguments;
@@ -371,7 +371,7 @@ calls! {
     448 448 process_mrelease: Default;
     449 449 futex_waitv: Strict;
     450 450 set_mempolicy_home_node: Loose SYS_NICE;
-    451 451 cachestat: Strict;
+    451 451 cachestat: Default;
     452 452 fchmodat2: Strict;
     453 453 map_shadow_stack: Strict;
     454 454 futex_wake: Strict;
