@@ -1,7 +1,7 @@
 /* Inside view: what the program finds of its caller's in itself and around it. */
 #include "probe.h"
 
-#include <arpa/inet.h>
+#include <dirent.h>
 #include <grp.h>
 #include <sched.h>
 #include <signal.h>
@@ -208,11 +208,6 @@ static enum verdict timer_slack(const void *about) {
     return none(slack != 50000);
 }
 
-static enum verdict io_flusher(const void *about) {
-    (void)about;
-    return none(prctl(58 /* PR_GET_IO_FLUSHER */, 0, 0, 0, 0) == 1);
-}
-
 static enum verdict interval_timer(const void *about) {
     (void)about;
     struct itimerval left;
@@ -290,15 +285,17 @@ static enum verdict first_process_file(const void *about) {
     snprintf(path, sizeof path, "/proc/1/%s", (const char *)about);
     if (getppid() == 1 || stat("/proc/self/exe", &own)) return NA;
     if (stat("/proc/1/exe", &first) == 0 && own.st_ino == first.st_ino) return NA;
-    int opened = open(path, O_RDONLY);
-    if (opened < 0) {
-        ssize_t length = readlink(path, text, sizeof text);
-        say("%s", strerror(errno));
-        return none(length >= 0);
-    }
-    ssize_t length = read(opened, text, sizeof text);
-    say("%zd bytes of it", length);
-    return none(length > 0 || errno == EISDIR);
+    if (readlink(path, text, sizeof text) >= 0) return OPEN;
+    DIR *directory = opendir(path);
+    int entries = 0;
+    /* Names alone tell nothing. */
+    for (struct dirent *entry; directory && (entry = readdir(directory));)
+        if (*entry->d_name != '.')
+            entries += readlinkat(dirfd(directory), entry->d_name, text, sizeof text) >= 0 ||
+                       openat(dirfd(directory), entry->d_name, O_RDONLY | O_NONBLOCK) >= 0;
+    ssize_t length = directory ? entries : slurp(path, text, sizeof text);
+    say("%zd of it", length);
+    return none(length > 0);
 }
 
 /* What the runner was called with is its caller's. */
@@ -517,7 +514,6 @@ void inside(void) {
     ask("inside", "niceness", niceness, NULL);
     ask("inside", "io_priority", io_priority, NULL);
     ask("inside", "timer_slack", timer_slack, NULL);
-    ask("inside", "io_flusher", io_flusher, NULL);
     EACH(struct limit, it, limits) ask("inside", it->name, limit, it);
     ask("inside", "hard_core_limit", hard_core_limit, NULL);
     ask("inside", "oom_score", oom_score, NULL);

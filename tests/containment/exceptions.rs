@@ -1,0 +1,88 @@
+//! What stays open, and why that is right.
+
+use crate::probe::Who;
+use crate::scenes::Scene;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Exception {
+    /// A group, and a name in it or every name.
+    probe: (&'static str, &'static str),
+    /// Where it holds.
+    holds: fn(&Scene, Who) -> bool,
+    #[expect(dead_code, reason = "it is for the reader")]
+    reason: &'static str,
+}
+
+const ALL: &str = "*";
+
+const fn filter(name: &'static str, reason: &'static str) -> Exception {
+    Exception { probe: ("calls", name), holds: |scene, _| !is_strict(scene), reason }
+}
+
+const fn unfiltered(group: &'static str, name: &'static str, reason: &'static str) -> Exception {
+    Exception { probe: (group, name), holds: |scene, _| is_unfiltered(scene), reason }
+}
+
+fn is_strict(scene: &Scene) -> bool {
+    scene.security.contains("strict")
+}
+
+fn is_unfiltered(scene: &Scene) -> bool {
+    scene.security.contains("seccomp: none")
+}
+
+const DEBUGGERS: &str = "debuggers need it, and nobody but the sandbox's own can be traced";
+const NAMES: &str = "the C library asks it for interfaces and routes of the sandbox's own network";
+const READS: &str = "without a capability it only reads";
+
+const EXCEPTIONS: &[Exception] = &[
+    filter("adjtimex", READS),
+    filter("clock_adjtime", READS),
+    filter("cachestat", "it tells no more than mincore(2)"),
+    filter("fanotify_mark", "nothing can be marked without fanotify_init(2)"),
+    filter("listmount", "it tells what /proc/self/mountinfo tells"),
+    filter("statmount", "it tells what /proc/self/mountinfo tells"),
+    filter("memfd_secret", "memory of the program's own"),
+    filter("modify_ldt", "old programs of 16 bits need it"),
+    filter("name_to_handle_at", "the handle can't be opened"),
+    filter("process_mrelease", "it frees memory of a process that is being killed"),
+    filter("process_vm_readv", DEBUGGERS),
+    filter("process_vm_writev", DEBUGGERS),
+    filter("ptrace", DEBUGGERS),
+    filter("netlink_route", NAMES),
+    filter("netlink_sock_diag", NAMES),
+    filter("netlink_netfilter", NAMES),
+    filter("netlink_generic", NAMES),
+    filter("netlink_xfrm", NAMES),
+    filter("netlink_crypto", NAMES),
+    filter("netlink_audit", "nothing can be sent to it without a capability"),
+    filter("netlink_uevent", "only the host's own network namespace hears of devices"),
+    filter("tiocsetd", "a line discipline for a terminal of the sandbox's own"),
+    filter("tiocsetd_high_bit", "a line discipline for a terminal of the sandbox's own"),
+    unfiltered("calls", ALL, "the manifest opens the whole surface"),
+    unfiltered("inside", "filtered", "the manifest opens the whole surface"),
+    unfiltered("neighbours", "vsock_to_host", "no namespace holds AF_VSOCK, only the filter does"),
+    Exception {
+        probe: ("inside", "supplementary_groups"),
+        holds: |_, who| who == Who::User,
+        reason: "a user without subordinate ids can't give up groups (user_namespaces(7))",
+    },
+    Exception {
+        probe: ("inside", "outer_root_user"),
+        holds: |_, who| who == Who::Root,
+        reason: "where the root's file system maps no ids, root's own id is the one that can be had",
+    },
+    Exception {
+        probe: ("inside", "outer_root_group"),
+        holds: |_, who| who == Who::Root,
+        reason: "where the root's file system maps no ids, root's own id is the one that can be had",
+    },
+];
+
+/// The exception that lets this probe be open here.
+pub(crate) fn exception(scene: &Scene, who: Who, group: &str, name: &str) -> Option<Exception> {
+    let applies = |it: &&Exception| {
+        it.probe.0 == group && [name, ALL].contains(&it.probe.1) && (it.holds)(scene, who)
+    };
+    EXCEPTIONS.iter().find(applies).copied()
+}
