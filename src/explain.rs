@@ -23,7 +23,7 @@ Exit codes of `up` and `run`
 #[must_use]
 pub fn contents(width: usize) -> String {
     let mut out = String::from("Keys of the manifest (`sixdocker explain KEY` tells more)\n");
-    for (key, summary) in keys::all(&schema::manifest()) {
+    for (key, summary) in keys::all(schema::manifest()) {
         entry(&mut out, &key, &summary, 24, width);
     }
     out.push_str("\nCodes of diagnostics (`sixdocker explain CODE` tells more)\n");
@@ -41,11 +41,11 @@ pub fn about(what: &str, width: usize) -> Result<String, String> {
         return Ok(code.page(width));
     }
     let schema = schema::manifest();
-    if let Some(page) = keys::page(&schema, what, width) {
+    if let Some(page) = keys::page(schema, what, width) {
         return Ok(page);
     }
     let name = crate::render::tame(what);
-    let known = keys::all(&schema).into_iter().map(|(key, _)| key);
+    let known = keys::all(schema).into_iter().map(|(key, _)| key);
     let known: Vec<_> = known.chain(CODES.iter().map(|code| code.code.to_owned())).collect();
     let near = known
         .iter()

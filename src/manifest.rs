@@ -27,10 +27,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use notation::{Ranged, keyed, through};
+use reader::UNREAD;
 use scalar::HostPath;
 
 use crate::diagnostic::Problem;
-use crate::source::{Document, Entry, Value};
+use crate::source::{Document, Entry, Node, Pointer, Value};
 
 pub use environment::Environment;
 pub use limits::{Cgroup, CgroupManager, CpuSet, Io, Limits};
@@ -246,11 +247,17 @@ impl Manifest {
             }
             typed => {
                 problems.extend_from_slice(document.faults());
-                problems.extend(walk::faults(substituted.root(), typed.err()));
+                problems.extend(faults(substituted.root(), typed.err()));
             }
         }
         problems.sort_by_key(|problem| document.span(&problem.at).start);
         Err(problems)
+    }
+
+    /// Every fault that a walk of the schema finds: none, where the typed reading finds none.
+    #[must_use]
+    pub fn walked(document: &Document, variables: &Variables) -> Vec<Problem> {
+        walk::faults(variables::substitute(document, variables).0.root())
     }
 
     /// What can be read of a manifest that has faults: the keys at its root that have none. Also
@@ -270,6 +277,15 @@ impl Manifest {
             entries.push(Entry::text("command", "x"));
         }
         reader::read_root(&root).ok().map(|manifest| (manifest, faulty))
+    }
+}
+
+/// The faults of a tree that the typed reading has refused.
+fn faults(root: &Node, typed: Option<reader::Refusal>) -> Vec<Problem> {
+    let found = walk::faults(root);
+    match typed.filter(|refusal| refusal.fault.code != UNREAD) {
+        Some(refusal) if found.is_empty() => vec![refusal.problem(&Pointer::root())],
+        _ => found,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The schema of the manifest, made from its types.
 
+use std::sync::LazyLock;
+
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
@@ -11,9 +13,14 @@ use crate::manifest::notation::VARIABLE;
 /// Where the schema is published.
 const ID: &str = "https://raw.githubusercontent.com/sixdocker/sixdocker/main/schema/manifest.json";
 
-/// The manifest's schema, in draft 2020-12.
+/// The manifest's schema, in draft 2020-12; it is made once, when it is first asked for.
 #[must_use]
-pub fn manifest() -> Value {
+pub fn manifest() -> &'static Value {
+    static MADE: LazyLock<Value> = LazyLock::new(made);
+    &MADE
+}
+
+fn made() -> Value {
     let generator = SchemaSettings::draft2020_12().with_transform(Plain).into_generator();
     let mut schema = generator.into_root_schema_for::<Manifest>();
     schema.insert("$id".to_owned(), json!(ID));

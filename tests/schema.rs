@@ -23,7 +23,7 @@ fn is_published(name: &str, schema: &Value) {
 
 #[test]
 fn the_schema_of_manifests_is_not_stale() {
-    is_published("manifest.json", &sixdocker::schema::manifest());
+    is_published("manifest.json", sixdocker::schema::manifest());
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn keys(schema: &Value) -> Vec<(String, Value, Value)> {
 
 #[test]
 fn every_key_has_a_description_a_default_and_an_example() {
-    let all = keys(&sixdocker::schema::manifest());
+    let all = keys(sixdocker::schema::manifest());
     assert!(all.len() > 100, "{} keys", all.len());
     for (name, mapping, schema) in all {
         let description = schema["description"].as_str().unwrap_or_default();
@@ -77,7 +77,7 @@ fn every_word_has_a_meaning() {
         inner.into_iter().for_each(|one| look(one, found));
     }
     let mut found = 0;
-    look(&sixdocker::schema::manifest(), &mut found);
+    look(sixdocker::schema::manifest(), &mut found);
     assert!(found > 50, "{found} words");
 }
 

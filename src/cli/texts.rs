@@ -8,7 +8,7 @@ use crate::{explain, report, schema};
 /// Prints a schema.
 pub(super) fn schema(which: Schema) -> u8 {
     let schema = match which {
-        Schema::Manifest => schema::manifest(),
+        Schema::Manifest => schema::manifest().clone(),
         Schema::Report => report::schema(),
     };
     output::print(&format!("{schema:#}"), 0)

@@ -23,15 +23,10 @@ use crate::source::{Entry, Kind, Node, Pointer, Scalar, Value};
 
 /// The faults of a tree that the typed reading refused, in the order of the tree; no more than
 /// show that there are more than are told.
-pub(super) fn faults(root: &Node, typed: Option<Refusal>) -> Vec<Problem> {
+pub(super) fn faults(root: &Node) -> Vec<Problem> {
     let schema = schema::manifest();
-    let mut walk = Walk { schema: &schema, problems: Vec::new(), quiet: false };
-    walk.value(&schema, root, &Pointer::root());
-    if let (true, Some(refusal)) = (walk.problems.is_empty(), typed)
-        && refusal.fault.code != UNREAD
-    {
-        walk.problems.push(refusal.problem(&Pointer::root()));
-    }
+    let mut walk = Walk { schema, problems: Vec::new(), quiet: false };
+    walk.value(schema, root, &Pointer::root());
     walk.problems
 }
 
@@ -102,6 +97,15 @@ impl<'s> Walk<'s> {
             }
             return;
         };
+        // The branch may be that of a type with a name of its own.
+        let any = schema.get("anyOf").and_then(Json::as_array);
+        let named = any.into_iter().flatten().find(|one| {
+            let all = schema::alternatives(self.schema, one);
+            type_name(one).is_some() && all.iter().any(|one| std::ptr::eq(*one, *branch))
+        });
+        if let Some(named) = named {
+            return self.value(named, node, at);
+        }
         match &node.value {
             Value::Map(entries) => self.map(branch, entries, at),
             Value::List(items) => self.list(branch, items, at),
