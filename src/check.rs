@@ -41,7 +41,10 @@ pub struct Checked {
 pub fn check(source: &Source, base: &Path, stem: &str, around: &Circumstances) -> Checked {
     let document = match Document::read(source) {
         Ok(document) => document,
-        Err(problems) => return sorted(source, None, problems),
+        Err(problems) => {
+            let problems = sorted(source, None, problems);
+            return Checked { document: None, problems };
+        }
     };
     let planned = |manifest: &Manifest| {
         let host = around.host.clone().unwrap_or_else(|| probe::host(Some(manifest)));
@@ -55,7 +58,8 @@ pub fn check(source: &Source, base: &Path, stem: &str, around: &Circumstances) -
             problems
         }
     };
-    sorted(source, Some(document), problems)
+    let problems = sorted(source, Some(&document), problems);
+    Checked { document: Some(document), problems }
 }
 
 /// Keys that others are understood by.
@@ -107,14 +111,19 @@ fn of_the_rest(
     found
 }
 
-/// Sorted by place, each once.
-fn sorted(source: &Source, document: Option<Document>, mut problems: Vec<Problem>) -> Checked {
+/// Sorted by place, each once, and not too many.
+#[must_use]
+pub fn sorted(
+    source: &Source,
+    document: Option<&Document>,
+    mut problems: Vec<Problem>,
+) -> Vec<Problem> {
     problems.sort_by_cached_key(|problem| {
-        let span = render::bytes(problem, source, document.as_ref());
+        let span = render::bytes(problem, source, document);
         (span.start, span.end, problem.text.clone())
     });
     problems.dedup();
-    Checked { document, problems: diagnostic::first(problems) }
+    diagnostic::first(problems)
 }
 
 /// A text after mending.

@@ -67,7 +67,7 @@ fn parse(words: &[OsString], first: &str) -> Result<Command, clap::Error> {
 
 fn perform(command: Command, words: &[OsString], begun: Instant) -> u8 {
     match command {
-        Command::Up(up) => up::up(up, begun),
+        Command::Up(up) => up::up(&up, words, begun),
         Command::Run(flags) => run::run(&flags, words, begun),
         Command::Plan(plan) => plan::plan(&plan),
         Command::Check(check) => check::check(&check),

@@ -15,6 +15,17 @@ pub enum Place {
     Bytes(Range<usize>),
 }
 
+impl Place {
+    /// Whether it is at a value, or in it.
+    #[must_use]
+    pub fn is_in(&self, pointer: &Pointer) -> bool {
+        match self {
+            Self::Value(at) | Self::Key(at) => at.is_in(pointer),
+            Self::Bytes(_) => false,
+        }
+    }
+}
+
 /// The most faults that are told of one text; that there are more is said.
 pub const MOST: usize = 100;
 

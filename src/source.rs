@@ -100,6 +100,12 @@ impl Pointer {
         self.0.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~"))
     }
 
+    /// Whether it is `other`, or a place in it.
+    #[must_use]
+    pub fn is_in(&self, other: &Self) -> bool {
+        self.0.strip_prefix(&other.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
     /// As RFC 6901 writes it.
     #[must_use]
     pub fn as_str(&self) -> &str {

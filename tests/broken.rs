@@ -65,6 +65,33 @@ fn what_is_said_is_pinned() {
     assert!(changed.is_empty(), "{changed}UPDATE=1 pins this");
 }
 
+/// `plan` says the same for the same machine.
+#[test]
+fn a_plan_is_refused_in_the_same_words() {
+    for manifest in manifests() {
+        let own = manifest.with_extension("json");
+        let host = if own.exists() { own } else { place().join("host.json") };
+        let mut plan = sixdocker();
+        plan.current_dir(place()).args(["plan", "--host"]).arg(host);
+        let ran = run(plan.arg(manifest.file_name().unwrap())).expect(1);
+        let stderr = ran.stderr.replace(place().to_str().unwrap(), "/HERE");
+        assert_eq!((ran.stdout.as_str(), stderr), ("", said(&manifest).stdout));
+    }
+}
+
+/// What no machine could run, `up` refuses, too.
+#[test]
+fn what_is_wrong_everywhere_never_runs() {
+    let kinds = ["contradiction-", "key-", "text-", "type-", "value-", "variable-", "yaml-"];
+    for manifest in manifests() {
+        let name = manifest.file_name().unwrap().to_str().unwrap();
+        if kinds.iter().any(|kind| name.starts_with(kind)) {
+            let ran = run(sixdocker().current_dir(place()).args(["up", name])).expect(125);
+            assert!(ran.stderr.starts_with(&format!("{name}:")), "{}", ran.stderr);
+        }
+    }
+}
+
 #[test]
 fn every_code_is_shown() {
     let said: String = manifests().iter().map(|manifest| said(manifest).stdout).collect();

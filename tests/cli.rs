@@ -59,6 +59,59 @@ fn bad_manifests_exit_as_the_command_says() {
     ours(&["up", "/nonexistent.yaml"]).expect(125).says("[unreadable]");
 }
 
+/// What `up` says of a report that can't be written, before anything runs.
+fn unreported(dir: &Temp, file: &str) -> Ran {
+    let mut up = sixdocker();
+    up.current_dir(dir.path()).args(["up", "good.yaml", "--report", file]);
+    let ran = run(&mut up).expect(125);
+    assert_eq!(ran.stdout, "", "the command ran");
+    ran
+}
+
+#[test]
+fn a_report_that_can_not_be_written_is_known_before_the_start() {
+    let dir = Temp::new();
+    dir.write("good.yaml", GOOD);
+    fs::create_dir(dir.join("dir")).unwrap();
+    nix::unistd::mkfifo(&dir.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let ran = unreported(&dir, "nope/x").says("[missing_path]");
+    assert!(ran.stderr.contains("| sixdocker up good.yaml --report nope/x\n"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("|                                 ^^^^^^"), "{}", ran.stderr);
+    for file in ["-", "dir", "fifo"] {
+        unreported(&dir, file).says("[bad_path]");
+    }
+    dir.write("named.yaml", "command: [echo, hi]\nreport: {file: dir}\n");
+    let named = run(sixdocker().current_dir(dir.path()).args(["up", "named.yaml"])).expect(125);
+    named.says("named.yaml:2:16: error: ");
+}
+
+#[test]
+fn what_is_refused_is_reported_too() {
+    let dir = Temp::new();
+    let problem = |name: &str| {
+        let text = dir.read(name);
+        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&report["ending"], &report["exit_code"]), (&"setup".into(), &125.into()));
+        report["problems"][0].as_str().unwrap().to_owned()
+    };
+    let ours = |words: &[&str]| run(sixdocker().current_dir(dir.path()).args(words)).expect(125);
+    dir.write("bad.yaml", BAD);
+    ours(&["up", "bad.yaml", "--report", "a.json"]);
+    assert!(problem("a.json").contains("`comand`"));
+    dir.write("named.yaml", "command: 5\nreport: b.json\n");
+    ours(&["up", "named.yaml"]);
+    assert!(problem("b.json").contains("`5` is a number"));
+    dir.write("later.yaml", "command: [a]\nmounts: [./none:/x]\nreport: c.json\n");
+    ours(&["up", "later.yaml"]);
+    assert!(problem("c.json").contains("there is nothing at"));
+    ours(&["run", "-m", "100x", "--report", "d.json", "true"]);
+    assert!(problem("d.json").contains("`100x`"));
+    ours(&["run", "--network", "bridge", "--report", "e.json", "true"]);
+    assert!(problem("e.json").contains("bridge"));
+    ours(&["up", "none.yaml", "--report", "f.json"]);
+    assert!(problem("f.json").contains("can't be read"));
+}
+
 #[test]
 fn arguments_can_not_act_on_the_terminal() {
     let ran = ours(&["up", "--\u{1b}[31m"]).expect(125);
@@ -217,7 +270,7 @@ fn printed(words: &[&str]) -> String {
 fn flags_become_a_manifest() {
     assert_eq!(
         printed(&["-ti", "-m", "100m", "--rootfs", "/x", "--", "stress", "--vm-bytes", "800m"]),
-        "rootfs: /x\ncommand: [stress, --vm-bytes, 800m]\ntty: true\nlimits: {memory: 100m}\n"
+        "name: sixdocker\nrootfs: /x\ncommand: [stress, --vm-bytes, 800m]\ntty: true\nlimits: {memory: 100m}\n"
     );
     assert!(printed(&["--cpu-shares", "512", "a"]).contains("cpu_weight: 50"));
     assert!(printed(&["-m", "100m", "--memory-swap", "150m", "a"]).contains("swap: 52428800"));
@@ -267,6 +320,27 @@ fn a_printed_manifest_keeps_every_word() {
     let again = run(sixdocker().args(["plan", "--format", "json"]).arg(&file)).expect(0);
     assert!(again.stdout.contains("echo \\\"$A\\\" \\t '\\n'"), "{}", again.stdout);
     assert!(again.stdout.contains("\"A=$b\""), "{}", again.stdout);
+}
+
+#[test]
+fn a_printed_manifest_names_whole_paths() {
+    let dir = Temp::new();
+    for name in ["root", "src"] {
+        fs::create_dir(dir.join(name)).unwrap();
+    }
+    let mut command = sixdocker();
+    command.current_dir(dir.path()).args(["run", "--print-manifest", "--rootfs", "root"]);
+    command.args(["-v", "./src:/src", "--env-file", "x.env", "--report", "r.json"]);
+    let text = run(command.args(["--security-opt", "seccomp=p.json", "true"])).expect(0).stdout;
+    let here = fs::canonicalize(dir.path()).unwrap();
+    for path in ["root", "src:/src:rw", "x.env", "r.json", "p.json"] {
+        assert!(text.contains(&format!("{}/{path}", here.display())), "{path}: {text}");
+    }
+}
+
+#[test]
+fn the_last_of_a_flag_counts() {
+    assert!(printed(&["-m", "1m", "-m", "64m", "-t", "-ti", "a"]).contains("{memory: 64m}"));
 }
 
 #[test]

@@ -48,6 +48,7 @@ pub(super) enum Command {
     /// Runs a command in a sandbox that flags describe, in the words of docker
     #[command(
         disable_help_flag = true,
+        args_override_self = true,
         after_help = "\
 Examples:
   sixdocker run -ti --rootfs ./busybox /bin/sh

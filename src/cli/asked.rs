@@ -1,6 +1,6 @@
 //! What the user asks for, read, and the text to show when something is wrong with it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{FileType, OpenOptions};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
@@ -11,13 +11,14 @@ use nix::libc;
 use super::args::Given;
 use super::run::Line;
 use super::{REFUSED, output};
+use crate::check::{self, Checked, Circumstances};
 use crate::diagnostic::{self, Place, Problem};
 use crate::host::Host;
 use crate::inputs::Inputs;
-use crate::manifest::{Manifest, Variables};
+use crate::manifest::{Manifest, Report, Variables};
 use crate::plan::Plan;
 use crate::render::{self, Style};
-use crate::source::{Document, Source};
+use crate::source::{Document, Pointer, Source};
 use crate::{planner, probe, sys};
 
 /// A manifest with the text that it was read from.
@@ -25,7 +26,7 @@ pub(super) struct Asked {
     pub(super) source: Source,
     pub(super) document: Document,
     pub(super) manifest: Manifest,
-    /// Where it was typed, if it comes from flags.
+    /// What was typed, as far as it comes from flags.
     pub(super) line: Option<Line>,
     /// The directory that relative paths are relative to, and the default name.
     pub(super) base: PathBuf,
@@ -55,11 +56,20 @@ impl Asked {
         }
     }
 
-    /// Reads the manifest that the command line names, with what it says besides.
-    pub(super) fn given(given: &Given) -> Result<Self, Box<Refused>> {
+    /// Reads the manifest that the command line names, with what it says besides. Where that is
+    /// refused, everything is told that is wrong with it on `host`, or else on this machine.
+    pub(super) fn given(given: &Given, host: Option<&Host>) -> Result<Self, Box<Refused>> {
         let source = open(&given.file)?;
-        let mut asked = Self::read(source, &variables(&given.set))?;
         let (base, stem) = home(&given.file);
+        let around = Circumstances { variables: variables(&given.set), host: host.cloned() };
+        let mut asked = match Self::read(source, &around.variables) {
+            Ok(asked) => asked,
+            Err(refused) => {
+                let source = refused.source;
+                let Checked { document, problems } = check::check(&source, &base, &stem, &around);
+                return Err(Box::new(Refused { source, document, problems }));
+            }
+        };
         asked.place(&base, &stem);
         for word in &given.args {
             match word.to_str() {
@@ -86,7 +96,9 @@ impl Asked {
     /// The plan for this host.
     pub(super) fn plan(&self, host: &Host) -> Result<Plan, Vec<Problem>> {
         let inputs = Inputs::look(&self.manifest, &self.base, &self.stem);
+        let document = Some(&self.document);
         planner::plan(&self.manifest, host, &inputs)
+            .map_err(|problems| check::sorted(&self.source, document, problems))
     }
 
     /// What this manifest needs to know of this machine.
@@ -94,17 +106,34 @@ impl Asked {
         probe::host(Some(&self.manifest))
     }
 
+    /// Takes the report's file from a flag instead.
+    pub(super) fn report_to(&mut self, file: &Path, words: &[OsString]) {
+        let typed = file.to_string_lossy().into_owned();
+        self.line = Some(Line::beside(words, vec![(Pointer::root().key("report"), typed)]));
+        let file = match file.as_os_str() {
+            name if name == "-" => file.to_owned(),
+            _ => std::path::absolute(file).unwrap_or_else(|_| file.to_owned()),
+        };
+        self.manifest.report = Some(Report { file });
+    }
+
     /// The problems as people read them, at the place where the user wrote what is wrong.
     pub(super) fn tell(&self, problems: &[Problem]) {
         let style = Style::of(std::io::stderr());
-        let text = match &self.line {
-            None => render::human(problems, &self.source, Some(&self.document), style),
-            Some(line) => {
-                let problems: Vec<_> = problems.iter().map(|p| line.place(p)).collect();
-                render::human(&problems, &line.source(), None, style)
-            }
-        };
-        output::complain(&text);
+        let flags = self.line.as_ref();
+        let (typed, written): (Vec<_>, Vec<_>) = problems
+            .iter()
+            .cloned()
+            .partition(|problem| flags.is_some_and(|line| line.asked_for(&problem.at)));
+        let mut texts = Vec::new();
+        if !written.is_empty() {
+            texts.push(render::human(&written, &self.source, Some(&self.document), style));
+        }
+        if let (Some(line), false) = (flags, typed.is_empty()) {
+            let typed: Vec<_> = typed.iter().map(|problem| line.place(problem)).collect();
+            texts.push(render::human(&typed, &line.source(), None, style));
+        }
+        output::complain(&texts.join("\n"));
     }
 }
 
@@ -113,6 +142,14 @@ impl Refused {
     pub(super) fn typed(self, line: &Line) -> Self {
         let problems = self.problems.iter().map(|problem| line.place(problem)).collect();
         Self { source: line.source(), document: None, problems }
+    }
+
+    /// Where the manifest says that the report goes, if that much of it can be read.
+    pub(super) fn report(&self, given: &Given) -> Option<PathBuf> {
+        let document = self.document.as_ref()?;
+        let variables = variables(&given.set);
+        let (manifest, _) = Manifest::readable_part(document, &variables, &self.problems)?;
+        manifest.report.map(|report| home(&given.file).0.join(report.file))
     }
 
     /// Says what is wrong, on standard error; nothing was run.

@@ -14,29 +14,32 @@ use clap::error::{ContextKind, ContextValue};
 use serde_json::Value;
 
 use super::asked::{Asked, Refused};
-use super::{REFUSED, output, up};
+use super::{output, up};
 use crate::diagnostic::{Place, Problem};
 use crate::manifest::{Command, Variables};
-use crate::render::{self, Style};
 use crate::source::{Source, mapping};
 use draft::Draft;
 
 pub(super) use flags::Run;
 pub(super) use line::Line;
 
+/// The name of a sandbox that flags describe, where they don't give it another.
+const STEM: &str = "sixdocker";
+
 /// Runs the command, or prints the manifest.
 pub(super) fn run(flags: &Run, words: &[OsString], begun: Instant) -> u8 {
     let mut draft = manifest::draft(flags);
     let line = Line::new(words, std::mem::take(&mut draft.marks));
+    let report = flags.report.as_deref();
     if !draft.faults.is_empty() {
-        return wrong(&draft, &line);
+        return up::refuse(&wrong(&draft, &line), report, STEM, begun);
     }
     if flags.print_manifest {
         return print(&draft, line);
     }
     match read(&draft, line) {
         Ok(asked) => up::perform(&asked, begun),
-        Err(refused) => refused.complain(),
+        Err(refused) => up::refuse(&refused, report, STEM, begun),
     }
 }
 
@@ -54,7 +57,7 @@ fn read(draft: &Draft, line: Line) -> Result<Asked, Box<Refused>> {
         .map_err(|refused| Box::new(refused.typed(&line)))?;
     asked.manifest.command = Command::Argv(command);
     asked.line = Some(line);
-    asked.place(Path::new("."), "sixdocker");
+    asked.place(Path::new("."), STEM);
     Ok(asked)
 }
 
@@ -66,16 +69,14 @@ fn print(draft: &Draft, line: Line) -> u8 {
     }
 }
 
-/// Says what is wrong with the flags themselves.
-fn wrong(draft: &Draft, line: &Line) -> u8 {
+/// What is wrong with the flags themselves.
+fn wrong(draft: &Draft, line: &Line) -> Refused {
     let at = |(problem, typed): &(Problem, String)| Problem {
         at: Place::Bytes(line.word(typed)),
         ..problem.clone()
     };
-    let problems: Vec<_> = draft.faults.iter().map(at).collect();
-    let style = Style::of(std::io::stderr());
-    output::complain(&render::human(&problems, &line.source(), None, style));
-    REFUSED
+    let problems = draft.faults.iter().map(at).collect();
+    Refused { source: line.source(), document: None, problems }
 }
 
 /// What to do instead, where the argument that clap does not know is one of docker's.
@@ -146,28 +147,112 @@ const INSTEAD: &[(&[&str], &str)] = &[
 mod tests {
     use super::*;
 
-    /// The plan of these flags, and that of the manifest which they print.
-    fn plans(words: &[&str]) -> [crate::plan::Plan; 2] {
-        let words: Vec<OsString> =
-            ["sixdocker", "run"].iter().chain(words).map(Into::into).collect();
+    fn typed(words: &[String]) -> (Draft, Result<Asked, Vec<Problem>>) {
+        let start = ["sixdocker".to_owned(), "run".to_owned()];
+        let words: Vec<OsString> = start.iter().chain(words).map(Into::into).collect();
         let command = super::super::parse(&words, "run").unwrap();
         let super::super::Command::Run(flags) = command else { panic!("not run") };
         let mut draft = manifest::draft(&flags);
         let line = Line::new(&words, std::mem::take(&mut draft.marks));
-        let typed = read(&draft, line).map_err(|refused| refused.problems).unwrap();
-        let source = Source::new("printed", mapping(&draft.root));
-        let mut printed =
-            Asked::read(source, &Variables::default()).map_err(|refused| refused.problems).unwrap();
-        printed.place(Path::new("."), "sixdocker");
-        let host = typed.host();
-        [&typed, &printed].map(|asked| asked.plan(&host).unwrap())
+        let asked = read(&draft, line).map_err(|refused| refused.problems);
+        (draft, asked)
     }
+
+    /// What these flags come to, and what the manifest does which they print, elsewhere and under
+    /// another name.
+    fn is_the_same(words: &[String]) {
+        let (draft, typed) = typed(words);
+        if !draft.faults.is_empty() {
+            return;
+        }
+        let source = Source::new("printed", mapping(&draft.root));
+        let text = source.text.clone();
+        let printed = Asked::read(source, &Variables::default());
+        match (typed, printed) {
+            (Ok(typed), Ok(mut printed)) => {
+                printed.place(Path::new("/nowhere"), "other");
+                let host = typed.host();
+                let [typed, printed] = [&typed, &printed].map(|asked| asked.plan(&host));
+                let texts = |plan: Result<crate::plan::Plan, Vec<Problem>>| {
+                    plan.map_err(|all| all.into_iter().map(|one| one.text).collect::<Vec<_>>())
+                };
+                assert_eq!(texts(typed), texts(printed), "{words:?}\n{text}");
+            }
+            (Err(typed), Err(printed)) => assert_eq!(typed.len(), printed.problems.len()),
+            (typed, _) => panic!("{words:?}: {:?}\n{text}", typed.err()),
+        }
+    }
+
+    const FLAGS: &[&[&str]] = &[
+        &["-t"],
+        &["-i"],
+        &["-ti"],
+        &["-m", "64m"],
+        &["-m64m", "--memory-swap", "100m"],
+        &["--memory=104857600"],
+        &["--cpus", "0.5"],
+        &["--cpu-shares=512"],
+        &["--cpuset", "0"],
+        &["--pids-limit", "-1"],
+        &["--pids-limit=12"],
+        &["-v", ".:/mnt"],
+        &["-v", "/usr:/opt/$x y:ro"],
+        &["--tmpfs", "/scratch:size=1m"],
+        &["--shm-size=1m"],
+        &["-e", "A=$b ${c} \"d\""],
+        &["-eHOME"],
+        &["--env-file", "Cargo.toml"],
+        &["-w", "/tmp"],
+        &["-u", "0:0"],
+        &["--group-add", "0"],
+        &["-h", "box"],
+        &["--name", "n"],
+        &["--label", "a=b: c"],
+        &["--read-only", "--rootfs", "tests"],
+        &["--rootfs", "./tests/../tests"],
+        &["--init"],
+        &["--network", "host"],
+        &["--add-host", "db:10.0.0.1"],
+        &["--ulimit", "nofile=64:128"],
+        &["--ulimit", "core=0"],
+        &["--device", "/dev/null:/dev/hole"],
+        &["--cap-add", "net_raw"],
+        &["--cap-drop", "ALL"],
+        &["--security-opt", "seccomp=unconfined"],
+        &["--sysctl", "net.ipv4.ip_forward=1"],
+        &["--oom-score-adj", "500"],
+        &["--stop-signal", "INT"],
+        &["--stop-timeout", "3"],
+        &["--timeout", "1m30s"],
+        &["--allow-degraded", "memory", "--allow-degraded=pids"],
+        &["--report", "target/r.json"],
+        &["--rm"],
+    ];
+
+    const COMMANDS: &[&[&str]] = &[
+        &["true"],
+        &["--", "sh", "-c", "echo \"$A\" ${X} $$\t'\n'", "--", "-m", "0644", ""],
+        &["a b", "é漢\u{202e}", "~", "null", "- x", "{a: b}", "#"],
+    ];
 
     #[test]
     fn a_printed_manifest_has_the_same_plan() {
-        let flags = ["-e", "A=$b", "-w", "/tmp", "--init", "--name", "n", "--timeout", "90s"];
-        let command = ["sh", "-c", "echo \"$A\" ${X} $$\t'\n'", "--", "-m", "0644", ""];
-        let [typed, printed] = plans(&[&flags[..], &command].concat());
-        assert_eq!(typed, printed);
+        let choices = (
+            proptest::sample::subsequence(FLAGS.to_vec(), 0..8),
+            proptest::sample::select(COMMANDS.to_vec()),
+        );
+        let config = proptest::test_runner::Config {
+            cases: 300,
+            rng_seed: proptest::test_runner::RngSeed::Fixed(6),
+            failure_persistence: None,
+            ..Default::default()
+        };
+        let mut runner = proptest::test_runner::TestRunner::new(config);
+        let held = runner.run(&choices, |(flags, command)| {
+            let words = flags.iter().chain([&command]).flat_map(|words| words.iter());
+            is_the_same(&words.map(ToString::to_string).collect::<Vec<_>>());
+            Ok(())
+        });
+        held.unwrap();
     }
 }

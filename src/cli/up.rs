@@ -1,37 +1,44 @@
 //! `up`: from a manifest to the end of its run.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::args::Up;
-use super::asked::Asked;
+use super::asked::{Asked, Refused};
 use super::{REFUSED, output};
 use crate::diagnostic::Problem;
 use crate::host::Host;
-use crate::manifest;
 use crate::plan::Plan;
 use crate::render::tame;
 use crate::report::{self, Outcome, Report};
+use crate::source::Pointer;
 use crate::{cause, execute};
 
 /// Runs the command of a manifest.
-pub(super) fn up(up: Up, begun: Instant) -> u8 {
-    match Asked::given(&up.given) {
+pub(super) fn up(up: &Up, words: &[OsString], begun: Instant) -> u8 {
+    match Asked::given(&up.given, None) {
         Ok(mut asked) => {
-            if let Some(file) = up.report {
-                let file = std::path::absolute(&file).unwrap_or(file);
-                asked.manifest.report = Some(manifest::Report { file });
+            if let Some(file) = &up.report {
+                asked.report_to(file, words);
             }
             perform(&asked, begun)
         }
         Err(refused) => {
-            if let Some(file) = &up.report {
-                let stem = super::asked::home(&up.given.file).1;
-                write(file, &bad(&stem, &refused.problems, begun));
-            }
-            refused.complain()
+            let file = up.report.clone().or_else(|| refused.report(&up.given));
+            let stem = super::asked::home(&up.given.file).1;
+            refuse(&refused, file.as_deref(), &stem, begun)
         }
     }
+}
+
+/// Says what is wrong with what was asked for, and reports it where a report is wanted.
+pub(super) fn refuse(refused: &Refused, file: Option<&Path>, stem: &str, begun: Instant) -> u8 {
+    let code = refused.complain();
+    if let Some(file) = file.filter(|file| file.as_os_str() != "-") {
+        write(file, &bad(stem, &refused.problems, begun));
+    }
+    code
 }
 
 /// Plans, runs, tells, and reports.
@@ -41,7 +48,9 @@ pub(super) fn perform(asked: &Asked, begun: Instant) -> u8 {
         Ok(plan) => plan,
         Err(problems) => {
             asked.tell(&problems);
-            if let Some(report) = &asked.manifest.report {
+            let of_report = Pointer::root().key("report");
+            let unwritable = problems.iter().any(|problem| problem.at.is_in(&of_report));
+            if let Some(report) = asked.manifest.report.as_ref().filter(|_| !unwritable) {
                 let file: PathBuf = asked.base.join(&report.file).components().collect();
                 write(&file, &bad(&asked.stem, &problems, begun));
             }
@@ -81,7 +90,7 @@ fn bad(stem: &str, problems: &[Problem], begun: Instant) -> Report {
 }
 
 /// Writes the report; says so where that fails.
-fn write(file: &std::path::Path, report: &Report) -> bool {
+fn write(file: &Path, report: &Report) -> bool {
     let Err(error) = report::write(file, report) else { return true };
     let (file, why) = (file.to_string_lossy(), error.to_string());
     let why = why.split(" (os error").next().unwrap_or(&why);

@@ -194,8 +194,9 @@ impl Inputs {
         if let Input::File(path) = &manifest.stdin {
             self.see(path);
         }
-        if let Some(dir) = manifest.report.as_ref().and_then(|report| report.file.parent()) {
-            self.see(dir);
+        if let Some(report) = &manifest.report {
+            report.file.parent().into_iter().for_each(|dir| self.see(dir));
+            self.see(&report.file);
         }
         if let Output::File(path) = &manifest.stdout {
             self.glance(path);

@@ -102,12 +102,27 @@ fn file(
     Stream::File
 }
 
-/// Where the report goes: into a directory that is there.
+/// Where the report goes: to a file in a directory that is there. That it can't be written must
+/// not be found out when the run is over.
 pub(super) fn report(draft: &mut Draft<'_>) -> Option<PathBuf> {
     let file = &draft.manifest.report.as_ref()?.file;
-    let dir = file.parent().map(|dir| draft.path(dir));
-    if let Some(dir) = dir {
-        draft.directory_exists(&dir, &key("report"));
+    let place = key("report").key("file");
+    let path = draft.path(file);
+    if file.as_os_str() == "-" {
+        let help = "write a file; `./-` is one of this name, `/dev/stderr` is standard error";
+        let text = "`-` names no file for the report";
+        draft.wrong("bad_path", &place, text, "not a file", help);
+        return Some(path);
     }
-    Some(draft.path(file))
+    if let Some(dir) = file.parent().map(|dir| draft.path(dir)) {
+        draft.directory_exists(&dir, &place);
+    }
+    let what = match draft.inputs.paths.get(&path) {
+        Some(Found::Directory) => "a directory",
+        Some(Found::Other(what)) if !path.starts_with("/dev") && !path.starts_with("/proc") => what,
+        _ => return Some(path),
+    };
+    let text = format!("{} is {what}, and the report is written to a file", path.display());
+    draft.wrong("bad_path", &place, text, "not a file", "name a file");
+    Some(path)
 }

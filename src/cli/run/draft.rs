@@ -82,6 +82,14 @@ fn pointer(path: &[&str]) -> Pointer {
     path.iter().fold(Pointer::root(), |pointer, key| pointer.key(key))
 }
 
+/// A path of the host, from the root: the manifest may be written to another directory.
+pub(super) fn host_path(text: &str) -> Value {
+    let stays = text.is_empty() || text.starts_with('~');
+    let absolute = std::path::absolute(text).ok().filter(|_| !stays);
+    let absolute = absolute.and_then(|path| path.into_os_string().into_string().ok());
+    literal(absolute.as_deref().unwrap_or(text))
+}
+
 /// A text that stands for itself: a dollar of the command line is no variable.
 pub(super) fn literal(text: &str) -> Value {
     Value::String(text.replace('$', "$$"))

@@ -13,11 +13,14 @@ pub(in crate::cli) struct Line {
     /// Each word, and where it stands.
     words: Vec<(String, Range<usize>)>,
     marks: Vec<(Pointer, String)>,
+    /// It says something besides a manifest that is written down.
+    beside: bool,
 }
 
 impl Line {
     pub(super) fn new(words: &[OsString], marks: Vec<(Pointer, String)>) -> Self {
-        let mut line = Self { text: "sixdocker".to_owned(), words: Vec::new(), marks };
+        let text = "sixdocker".to_owned();
+        let mut line = Self { text, words: Vec::new(), marks, beside: false };
         for word in words.iter().skip(1) {
             let word = word.to_string_lossy().into_owned();
             line.text.push(' ');
@@ -26,6 +29,20 @@ impl Line {
             line.words.push((word, start..line.text.len()));
         }
         line
+    }
+
+    /// A line that asks only for what is marked.
+    pub(in crate::cli) fn beside(words: &[OsString], marks: Vec<(Pointer, String)>) -> Self {
+        Self { beside: true, ..Self::new(words, marks) }
+    }
+
+    /// Whether it was here that a value was asked for.
+    pub(in crate::cli) fn asked_for(&self, place: &Place) -> bool {
+        let marked = |pointer: &Pointer| self.marks.iter().any(|(mark, _)| pointer.is_in(mark));
+        match place {
+            Place::Value(pointer) | Place::Key(pointer) => !self.beside || marked(pointer),
+            Place::Bytes(_) => !self.beside,
+        }
     }
 
     /// The line as a text of its own.

@@ -3,13 +3,16 @@
 use serde_json::{Value, json};
 
 use super::Run;
-use super::draft::{Draft, literal, scalar};
+use super::draft::{Draft, host_path, literal, scalar};
 use super::mounts;
 
 /// The manifest that the flags describe.
 pub(super) fn draft(flags: &Run) -> Draft {
     let mut draft = Draft::default();
-    draft.text(&["name"], flags.name.as_ref());
+    match &flags.name {
+        Some(_) => draft.text(&["name"], flags.name.as_ref()),
+        None => _ = draft.root.insert("name".to_owned(), json!(super::STEM)),
+    }
     pairs(&mut draft, "labels", "--label", &flags.label);
     rootfs(&mut draft, flags);
     command(&mut draft, flags);
@@ -25,22 +28,21 @@ pub(super) fn draft(flags: &Run) -> Draft {
     for name in &flags.allow_degraded {
         draft.push(&["allow_degraded"], literal(name), name);
     }
-    if let Some(report) = &flags.report {
-        let path = report.to_string_lossy();
-        draft.put(&["report"], literal(&path), &path);
+    match flags.report.as_ref().map(|report| report.to_string_lossy()) {
+        Some(path) if path == "-" => draft.put(&["report"], literal(&path), &path),
+        Some(path) => draft.put(&["report"], host_path(&path), &path),
+        None => {}
     }
     draft
 }
 
 fn rootfs(draft: &mut Draft, flags: &Run) {
     let Some(dir) = &flags.rootfs else { return };
-    // `host` is a word of the manifest; here it is a directory like any other.
-    let path = if dir.contains('/') { dir.clone() } else { format!("./{dir}") };
     if flags.read_only {
-        draft.put(&["rootfs", "path"], literal(&path), dir);
+        draft.put(&["rootfs", "path"], host_path(dir), dir);
         draft.put(&["rootfs", "write"], json!("none"), "--read-only");
     } else {
-        draft.put(&["rootfs"], literal(&path), dir);
+        draft.put(&["rootfs"], host_path(dir), dir);
     }
 }
 
@@ -76,7 +78,7 @@ fn environment(draft: &mut Draft, flags: &Run) {
         }
     }
     for file in &flags.env_file {
-        draft.push(&["env_file"], literal(file), file);
+        draft.push(&["env_file"], host_path(file), file);
     }
 }
 
@@ -205,8 +207,7 @@ fn security(draft: &mut Draft, flags: &Run) {
                 draft.put(&["security", "seccomp"], json!("none"), option);
             }
             ("seccomp", file) => {
-                let path = if file.contains('/') { file.to_owned() } else { format!("./{file}") };
-                draft.put(&["security", "seccomp"], literal(&path), option);
+                draft.put(&["security", "seccomp"], host_path(file), option);
             }
             ("no-new-privileges", "true") => {}
             ("no-new-privileges", "false") => {

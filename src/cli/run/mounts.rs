@@ -1,9 +1,9 @@
 //! Volumes, tmpfs and devices.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Run;
-use super::draft::{Draft, literal, scalar};
+use super::draft::{Draft, host_path, literal, scalar};
 
 /// Adds what is mounted.
 pub(super) fn add(draft: &mut Draft, flags: &Run) {
@@ -57,5 +57,6 @@ fn add_volume(draft: &mut Draft, volume: &str) {
         return draft.refuse(volume, text, "there are `ro` and `rw`");
     }
     let mode = if options.contains(&"ro") { "" } else { ":rw" };
-    draft.push(&["mounts"], literal(&format!("{source}:{target}{mode}")), volume);
+    let Value::String(source) = host_path(source) else { return };
+    draft.push(&["mounts"], json!(format!("{source}:{}{mode}", target.replace('$', "$$"))), volume);
 }
