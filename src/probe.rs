@@ -61,7 +61,7 @@ pub fn host(manifest: Option<&Manifest>) -> Host {
 /// Whether the caller has these capabilities.
 fn has(needed: &[Capability]) -> bool {
     let needed = needed.iter().fold(0, |all, capability| all | capability.bit());
-    sys::effective_capabilities().is_ok_and(|own| own & needed == needed)
+    sys::Sets::own().is_ok_and(|own| own.effective & needed == needed)
 }
 
 /// The resource limits that a plan depends on.

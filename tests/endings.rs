@@ -388,6 +388,26 @@ fn a_refused_manifest_is_reported_too() {
 }
 
 #[test]
+fn a_refused_manifest_is_reported_where_it_says_itself() {
+    for wrong in ["nonsense: 1", "working_dir: 7", "user: nobody-here"] {
+        let case = Case::new(&format!("command: ['true']\nreport: report.json\n{wrong}\n"));
+        run(sixdocker().arg("up").arg(case.temp.join("case.yaml"))).expect(125);
+        case.reported("setup", 125);
+    }
+}
+
+#[test]
+fn refused_flags_are_reported_too() {
+    for wrong in ["--memory=12zz", "--user=nobody-here", "--name=NO"] {
+        let case = Case::new("command: ['true']\n");
+        let mut command = sixdocker();
+        command.arg("run").arg("--report").arg(case.temp.join("report.json"));
+        run(command.args([wrong, "--", "true"])).expect(125);
+        case.reported("setup", 125);
+    }
+}
+
+#[test]
 fn two_hundred_runs_at_a_time_end_well() {
     let case = Case::new("limits: {output: 1m}\ncommand: [/bin/true]\n");
     let manifest = case.temp.join("case.yaml");

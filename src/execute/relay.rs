@@ -35,13 +35,10 @@ impl Sink {
     }
 
     pub(super) fn of(fd: OwnedFd) -> Self {
-        let seen = sys::seen(fd.as_fd());
-        match seen.map_or(0, |seen| seen.st_mode & libc::S_IFMT) {
+        match kind(fd.as_fd()) {
             libc::S_IFSOCK => Self::Socket(fd),
             libc::S_IFIFO | libc::S_IFCHR => {
-                let again = PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()));
-                let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-                sys::open(&again, flags).map_or(Self::Shared(fd), Self::Own)
+                anew(fd.as_fd(), OFlag::O_WRONLY).map_or(Self::Shared(fd), Self::Own)
             }
             _ => Self::File(fd),
         }
@@ -69,6 +66,27 @@ impl Sink {
     fn is_eager(&self) -> bool {
         !matches!(self, Self::Shared(_))
     }
+}
+
+/// Opens a pipe or a device anew, so that reads and writes do not wait: whoever shares the open
+/// file with us must not notice.
+fn anew(fd: BorrowedFd<'_>, access: OFlag) -> sys::Result<OwnedFd> {
+    let path = PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+    sys::open(&path, access | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
+}
+
+/// The caller's input. Who else reads it may be faster than we are; where it can't be opened
+/// anew, we wait for what comes next then.
+pub(super) fn source() -> sys::Result<OwnedFd> {
+    let stdin = sys::stream(0);
+    match kind(stdin) {
+        libc::S_IFIFO | libc::S_IFCHR => anew(stdin, OFlag::O_RDONLY).or_else(|_| duplicate(stdin)),
+        _ => duplicate(stdin),
+    }
+}
+
+fn kind(fd: BorrowedFd<'_>) -> u32 {
+    sys::seen(fd).map_or(0, |seen| seen.st_mode & libc::S_IFMT)
 }
 
 impl AsFd for Sink {

@@ -396,7 +396,7 @@ impl<'p> Watch<'p> {
         }
     }
 
-    fn outcome(self) -> Outcome {
+    fn outcome(mut self) -> Outcome {
         let (status, usage) = self.child.end().unwrap_or((Status::Signal(9), <_>::default()));
         let status = self.heard.ended.unwrap_or(status);
         let watch = &self.plan.supervise;
@@ -413,7 +413,7 @@ impl<'p> Watch<'p> {
         let starved = oom_kills.is_some_and(|kills| kills > 0) && status == Status::Signal(9);
         let ending = self.ending(status, starved);
         let silent = matches!(ending, Ending::Ok | Ending::Exit(_)) && self.troubles.is_empty();
-        self.terminal.iter().filter(|_| !silent).for_each(Terminal::end_line);
+        self.terminal.iter_mut().filter(|_| !silent).for_each(Terminal::end_line);
         Outcome {
             asked: self.stop.as_ref().and_then(Stop::asked),
             killed: self.stop.as_ref().is_some_and(|stop| stop.killed),

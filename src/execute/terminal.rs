@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::isatty;
 
-use super::relay::{Relay, Sink};
+use super::relay::{Relay, Sink, source};
 use crate::sys::supervise::{Raw, Window, duplicate, set_nonblocking};
 use crate::sys::{self, Result};
 
@@ -31,7 +31,7 @@ impl Terminal {
     pub(super) fn new(master: OwnedFd) -> Result<Self> {
         set_nonblocking(master.as_fd(), true)?;
         let again = || duplicate(master.as_fd());
-        let input = Relay::new(duplicate(sys::stream(0))?, Sink::own(again()?));
+        let input = Relay::new(source()?, Sink::own(again()?));
         let output = Relay::new(again()?, Sink::standard(1)?);
         let terminals = [0, 1].map(|stream| isatty(sys::stream(stream)).unwrap_or(false));
         let [input_is_one, output_is_one] = terminals;
@@ -77,12 +77,13 @@ impl Terminal {
         false
     }
 
-    /// What the runner says next begins a line.
-    pub(super) fn end_line(&self) {
+    /// The caller's is as it was, and what the runner says next begins a line.
+    pub(super) fn end_line(&mut self) {
+        drop(self.raw.take());
         let stdout = sys::stream(1);
         if self.output.last() != b'\n' && isatty(stdout).unwrap_or(false) {
             // Of a terminal that takes nothing more, the output has told.
-            _ = nix::unistd::write(stdout, b"\r\n");
+            _ = nix::unistd::write(stdout, b"\n");
         }
     }
 

@@ -2,17 +2,7 @@
 
 use nix::libc;
 
-use super::{Call, Result, ask};
-
-/// The effective capabilities of this process, as bits.
-pub fn effective_capabilities() -> Result<u64> {
-    let header: [u32; 2] = [0x2008_0522, 0];
-    let mut sets = [0u32; 6];
-    // SAFETY: header and data have the layout of version 3, and outlive the call.
-    let returned = unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) };
-    let [low, _, _, high, ..] = sets;
-    Call::Capget.check(returned).map(|_| u64::from(low) | u64::from(high) << 32)
-}
+use super::ask;
 
 /// The personality of this process; 0 is plain Linux.
 #[must_use]
