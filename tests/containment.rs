@@ -9,6 +9,8 @@
 
 #[path = "containment/exceptions.rs"]
 mod exceptions;
+#[path = "containment/hostile.rs"]
+mod hostile;
 #[path = "containment/keys.rs"]
 mod keys;
 #[path = "containment/probe.rs"]

@@ -213,8 +213,13 @@ pub fn pivot_root(root: BorrowedFd<'_>, above: usize) -> Result<()> {
         umount2(".", MntFlags::MNT_DETACH).of(Call::Umount2)?;
     }
     nix::unistd::chdir("/").of(Call::Chdir)?;
-    let alone = mount_id(root, c"")? == mount_id(AT_FDCWD, c"/..")?;
+    let alone = mount_of(root)? == mount_id(AT_FDCWD, c"/..")?;
     if alone { Ok(()) } else { Err(Call::CheckMount.fault(Errno::ESTALE)) }
+}
+
+/// The number of the mount that `fd` lies in.
+pub fn mount_of(fd: BorrowedFd<'_>) -> Result<u64> {
+    mount_id(fd, c"")
 }
 
 /// The number of the mount that a path leads to (statx(2)).

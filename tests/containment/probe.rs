@@ -41,7 +41,7 @@ pub(crate) fn callers() -> &'static [Who] {
 }
 
 /// Where the programs are: given by the environment where there is no compiler.
-fn tools() -> Option<&'static Path> {
+pub(crate) fn compiled() -> Option<&'static Path> {
     static TOOLS: OnceLock<Option<PathBuf>> = OnceLock::new();
     let build = || match env::var_os("CONTAINMENT_TOOLS") {
         Some(given) => Some(PathBuf::from(given)),
@@ -81,7 +81,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// None where there is no compiler, which is said.
     pub(crate) fn new(who: Who) -> Option<Self> {
-        let stage = Self { temp: Temp::new(), tools: tools()?, who };
+        let stage = Self { temp: Temp::new(), tools: compiled()?, who };
         // Made beforehand: a root file system's mount point is to be found.
         stage.temp.write("facts", "");
         Some(stage)
@@ -175,7 +175,7 @@ fn answer(line: &str) -> Option<((String, String), Answer)> {
 
 /// Every probe: its group and its name.
 pub(crate) fn list() -> Option<Vec<(String, String)>> {
-    let listed = run(Command::new(tools()?.join("probe")).arg("--list")).expect(0).stdout;
+    let listed = run(Command::new(compiled()?.join("probe")).arg("--list")).expect(0).stdout;
     let pair = |line: &str| line.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned()));
     Some(listed.lines().filter_map(pair).collect())
 }

@@ -27,10 +27,28 @@ impl Tree {
         let flags = if directory { DIRECTORY } else { OFlag::O_PATH };
         let (base, path) = self.base(target)?;
         if ANCHORED.contains(&target) {
-            sys::resolve_plain(base, Path::new(path), flags)
-        } else {
-            sys::resolve(base, Path::new(path), flags, 0)
+            return sys::resolve_plain(base, Path::new(path), flags);
         }
+        let found = sys::resolve(base, Path::new(path), flags, 0)?;
+        if path == target {
+            self.is_apart(found.as_fd())?;
+        }
+        Ok(found)
+    }
+
+    /// A name outside of the places of kernel file systems may not lead into one of them, nor to
+    /// the root: what is put there would hide them.
+    fn is_apart(&self, found: BorrowedFd<'_>) -> Result<()> {
+        let linked = Call::Openat2.fault(Errno::ELOOP);
+        let mount = sys::mount_of(found)?;
+        for anchor in self.anchors.iter().flatten() {
+            if sys::mount_of(anchor.as_fd())? == mount {
+                return Err(linked);
+            }
+        }
+        let (found, root) = (sys::seen(found)?, sys::seen(self.at_root()?)?);
+        let is_root = (found.st_dev, found.st_ino) == (root.st_dev, root.st_ino);
+        if is_root { Err(linked) } else { Ok(()) }
     }
 
     /// The mount that a path is looked up in, and the path in it.
