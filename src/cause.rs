@@ -217,8 +217,12 @@ impl Scene<'_> {
 
     fn prepare(self, prepare: &Prepare, fault: Fault) -> Option<Finding> {
         match prepare {
-            Prepare::MakeCgroup { path } => cgroup::make(self, path, fault),
-            Prepare::EnableControllers { path, controllers } => {
+            Prepare::StartScope { .. } => None,
+            Prepare::StepAside { path } | Prepare::MakeCgroup { path } => {
+                cgroup::make(self, path, fault)
+            }
+            Prepare::EnableControllers { path, controllers }
+            | Prepare::HoldControllers { path, controllers, .. } => {
                 cgroup::enable(self, path, controllers, fault)
             }
             Prepare::WriteCgroup { path, value } => cgroup::write(self, path, value, fault),

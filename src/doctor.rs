@@ -156,11 +156,13 @@ fn controllers(host: &Host) -> Vec<Check> {
 
 /// How the caller gets a controller that it lacks.
 fn delegate(host: &Host) -> Option<&'static str> {
-    let unified = host.cgroups.as_ref()?.unified.as_ref()?;
+    let cgroups = host.cgroups.as_ref()?;
+    let unified = cgroups.unified.as_ref()?;
     if host.privileged {
         return None;
     }
-    Some(if unified.parent.is_some() {
+    let systemd = cgroups.systemd.as_ref().is_some_and(|it| it.hierarchy.parent.is_some());
+    Some(if unified.parent.is_some() || systemd {
         "sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload"
     } else {
         "systemd-run --user --scope -p Delegate=yes sixdocker up FILE"

@@ -22,6 +22,7 @@ pub mod line;
 mod mounts;
 mod prepare;
 mod relay;
+mod scope;
 mod stop;
 mod supervise;
 mod terminal;

@@ -80,6 +80,21 @@ pub struct Cgroups {
     pub unified: Option<Hierarchy>,
     /// The cgroup v1 hierarchies by controller.
     pub legacy: BTreeMap<String, Hierarchy>,
+    /// The caller's systemd; none where nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub systemd: Option<Systemd>,
+}
+
+/// The manager of a systemd, which gives scopes of cgroup v2 away.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Systemd {
+    /// Where it answers.
+    pub socket: PathBuf,
+    /// The slice that its scopes are to lie in.
+    pub slice: String,
+    /// `parent` is that slice's directory; where there is none, nobody answers.
+    pub hierarchy: Hierarchy,
 }
 
 /// A place where groups can be made, or the reason why not.
@@ -94,6 +109,8 @@ pub struct Hierarchy {
     pub parent: Option<PathBuf>,
     /// Why there is none.
     pub reason: Option<String>,
+    /// v2: `parent` is systemd's own, which may take controllers from it at any time.
+    pub contested: bool,
     /// v2: controllers that a child of `parent` has, or can be given.
     pub controllers: Vec<String>,
     /// v2: those of them that still must be enabled in `parent`'s subtree_control.

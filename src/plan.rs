@@ -101,10 +101,18 @@ pub struct Degraded {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Prepare {
+    /// Asks systemd for a scope with the runner in it; undone by systemd when the runner ends.
+    StartScope { socket: PathBuf, unit: String, slice: String, path: PathBuf },
+    /// Makes a control group beside the sandbox's, and moves the runner there.
+    StepAside { path: PathBuf },
     /// Makes a control group; undone by rmdir.
     MakeCgroup { path: PathBuf },
     /// Hands controllers down to the children of a cgroup v2 group.
     EnableControllers { path: PathBuf, controllers: Vec<String> },
+    /// The same in a group of systemd's, which takes a controller back as soon as no unit of its
+    /// own needs it: the kernel refuses that as long as a group there, an empty one, hands the
+    /// controller down itself. Undone by rmdir.
+    HoldControllers { path: PathBuf, holder: PathBuf, controllers: Vec<String> },
     /// Writes a file of a control group.
     WriteCgroup { path: PathBuf, value: String },
     /// Asks to be told when a cgroup v1 group runs out of memory, where the kernel tells.

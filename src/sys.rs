@@ -78,7 +78,7 @@ calls! {
     Sethostname = "sethostname", Setns = "setns", Setpriority = "setpriority",
     Setresgid = "setresgid", Setresuid = "setresuid", Setrlimit = "setrlimit", Setsid = "setsid",
     Sigaction = "sigaction", Signalfd = "signalfd", Sigprocmask = "sigprocmask", Sigtimedwait = "sigtimedwait",
-    Socket = "socket", Socketpair = "socketpair", Symlink = "symlink", Tcsetattr = "tcsetattr",
+    Socket = "socket", Socketpair = "socketpair", StartTransientUnit = "StartTransientUnit", Symlink = "symlink", Tcsetattr = "tcsetattr",
     Timerfd = "timerfd", Umount2 = "umount2", Unshare = "unshare", Waitid = "waitid",
     Write = "write",
 }

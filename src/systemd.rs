@@ -2,38 +2,116 @@
 //!
 //! On a host that systemd runs, control groups are its to give away: a transient scope with
 //! `Delegate=yes` is a group that is ours (systemd.scope(5), "Control Group APIs and
-//! Delegation"). One method call is needed, `StartTransientUnit` of
-//! org.freedesktop.systemd1(5), so it is spelled out here instead of bringing in a D-Bus
-//! library with its runtime (D-Bus Specification, "Message Protocol").
+//! Delegation"). That takes `StartTransientUnit` of org.freedesktop.systemd1(5) and little else,
+//! so it is spelled out here instead of bringing in a D-Bus library with its runtime (D-Bus
+//! Specification, "Message Protocol").
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long systemd may take to answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Longer answers are not read.
 const LONGEST: u32 = 1 << 20;
 
-/// Starts the transient scope `unit`, holding the process `pid`, with its group delegated.
-/// Without `slice`, systemd chooses where it lies.
-///
-/// # Errors
-/// The bus can't be reached or breaks off; or systemd refuses, in its own words.
-pub fn start_scope(bus: &Path, unit: &str, slice: Option<&str>, pid: u32) -> io::Result<()> {
-    let mut bus = connect(bus)?;
-    call(&mut bus, 1, &hello())?;
-    call(&mut bus, 2, &start_transient_unit(unit, slice, pid))
+/// The sockets on which the caller's manager may answer, the best first: the bus, and the
+/// manager's own, which is there without a bus.
+#[must_use]
+pub fn sockets(root: bool, runtime: &Path) -> [PathBuf; 2] {
+    if root {
+        return ["/run/dbus/system_bus_socket", "/run/systemd/private"].map(PathBuf::from);
+    }
+    [runtime.join("bus"), runtime.join("systemd/private")]
 }
 
-fn connect(path: &Path) -> io::Result<UnixStream> {
-    let mut bus = UnixStream::connect(path)?;
+/// A manager that answers.
+pub struct Manager {
+    stream: UnixStream,
+    serial: u32,
+    /// Jobs that are over, with their results.
+    over: Vec<(String, String)>,
+}
+
+impl Manager {
+    /// Connects to one of its sockets.
+    ///
+    /// # Errors
+    /// Nobody listens there, or it is no bus.
+    pub fn connect(socket: &Path) -> io::Result<Self> {
+        let stream = authenticated(UnixStream::connect(socket)?)?;
+        let mut manager = Self { stream, serial: 0, over: Vec::new() };
+        // On its own socket there is no bus between, which would want to be greeted.
+        if !socket.ends_with("systemd/private") {
+            manager.call(&Method::of_bus("Hello", "", |_| {}))?;
+            manager.call(&Method::of_bus("AddMatch", "s", |body| body.text(JOBS_OVER)))?;
+        }
+        Ok(manager)
+    }
+
+    /// The control group that the manager is in, from the root of the hierarchy.
+    ///
+    /// # Errors
+    /// The bus breaks off, or nobody there is systemd.
+    pub fn control_group(&mut self) -> io::Result<String> {
+        let get = Method::of_systemd("org.freedesktop.DBus.Properties", "Get", "ss", |body| {
+            body.text(MANAGER);
+            body.text("ControlGroup");
+        });
+        let answer = self.call(&get)?;
+        let mut body = answer.body();
+        let is_text = body.signature().is_some_and(|signature| signature == "s");
+        body.text().filter(|_| is_text).ok_or_else(odd)
+    }
+
+    /// Starts the transient scope `unit` in `slice`, with its control group delegated, moves the
+    /// caller into it, and waits until that is done.
+    ///
+    /// # Errors
+    /// The bus breaks off; or systemd refuses, in its own words.
+    pub fn start_scope(&mut self, unit: &str, slice: &str) -> io::Result<()> {
+        let answer = self.call(&start_transient_unit(unit, slice))?;
+        let job = answer.body().text().ok_or_else(odd)?;
+        loop {
+            if let Some((_, result)) = self.over.iter().find(|(known, _)| *known == job) {
+                let text = format!("its job is {}", result.escape_debug());
+                return if result == "done" { Ok(()) } else { Err(io::Error::other(text)) };
+            }
+            let message = Message::read(&mut self.stream)?;
+            self.hear(&message);
+        }
+    }
+
+    /// Calls a method and waits for its answer.
+    fn call(&mut self, method: &Method) -> io::Result<Message> {
+        self.serial += 1;
+        self.stream.write_all(&method.message(self.serial))?;
+        loop {
+            let message = Message::read(&mut self.stream)?;
+            match message.kind {
+                METHOD_RETURN if message.reply_to == Some(self.serial) => return Ok(message),
+                ERROR if message.reply_to == Some(self.serial) => {
+                    return Err(io::Error::other(message.error()));
+                }
+                _ => self.hear(&message),
+            }
+        }
+    }
+
+    fn hear(&mut self, message: &Message) {
+        if message.kind == SIGNAL && message.member == "JobRemoved" {
+            self.over.extend(message.job());
+        }
+    }
+}
+
+fn authenticated(mut bus: UnixStream) -> io::Result<UnixStream> {
     bus.set_read_timeout(Some(PATIENCE))?;
     bus.set_write_timeout(Some(PATIENCE))?;
     let uid = nix::unistd::geteuid().to_string();
-    let uid: String = uid.bytes().fold(String::new(), |hex, digit| hex + &format!("{digit:02x}"));
+    let uid: String = uid.bytes().map(|digit| format!("{digit:02x}")).collect();
     bus.write_all(format!("\0AUTH EXTERNAL {uid}\r\n").as_bytes())?;
     let answer = line(&mut bus)?;
     if !answer.starts_with("OK ") {
@@ -55,7 +133,7 @@ fn line(bus: &mut UnixStream) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&text).trim_end().to_owned())
 }
 
-/// A method of an object.
+/// A method of an object, with what it is given.
 struct Method {
     destination: &'static str,
     path: &'static str,
@@ -65,39 +143,56 @@ struct Method {
     body: Vec<u8>,
 }
 
-fn hello() -> Method {
-    Method {
-        destination: "org.freedesktop.DBus",
-        path: "/org/freedesktop/DBus",
-        interface: "org.freedesktop.DBus",
-        member: "Hello",
-        signature: "",
-        body: Vec::new(),
+const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+
+/// What a bus is to pass on: that a job is over.
+const JOBS_OVER: &str = "type='signal',sender='org.freedesktop.systemd1',\
+    interface='org.freedesktop.systemd1.Manager',member='JobRemoved'";
+
+impl Method {
+    fn of_bus(
+        member: &'static str,
+        signature: &'static str,
+        fill: impl FnOnce(&mut Encoder),
+    ) -> Self {
+        let name = "org.freedesktop.DBus";
+        let (path, body) = ("/org/freedesktop/DBus", filled(fill));
+        Self { destination: name, path, interface: name, member, signature, body }
+    }
+
+    fn of_systemd(
+        interface: &'static str,
+        member: &'static str,
+        signature: &'static str,
+        fill: impl FnOnce(&mut Encoder),
+    ) -> Self {
+        let (destination, path) = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1");
+        Self { destination, path, interface, member, signature, body: filled(fill) }
     }
 }
 
-fn start_transient_unit(unit: &str, slice: Option<&str>, pid: u32) -> Method {
+fn filled(fill: impl FnOnce(&mut Encoder)) -> Vec<u8> {
     let mut body = Encoder::default();
-    body.text(unit);
-    body.text("fail");
-    body.array(8, |properties| {
-        properties.property("Description", "s", |value| value.text("A sandbox of sixdocker"));
-        properties.property("Delegate", "b", |value| value.number(1));
-        properties.property("CollectMode", "s", |value| value.text("inactive-or-failed"));
-        properties.property("PIDs", "au", |value| value.array(4, |pids| pids.number(pid)));
-        if let Some(slice) = slice {
+    fill(&mut body);
+    body.0
+}
+
+fn start_transient_unit(unit: &str, slice: &str) -> Method {
+    Method::of_systemd(MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))", |body| {
+        body.text(unit);
+        body.text("fail");
+        body.array(8, |properties| {
+            properties.property("Description", "s", |value| value.text("A sandbox of sixdocker"));
             properties.property("Slice", "s", |value| value.text(slice));
-        }
-    });
-    body.array(8, |_no_further_units| {});
-    Method {
-        destination: "org.freedesktop.systemd1",
-        path: "/org/freedesktop/systemd1",
-        interface: "org.freedesktop.systemd1.Manager",
-        member: "StartTransientUnit",
-        signature: "ssa(sv)a(sa(sv))",
-        body: body.0,
-    }
+            properties.property("Delegate", "b", |value| value.number(1));
+            properties.property("CollectMode", "s", |value| value.text("inactive-or-failed"));
+            // The limit is the manifest's to set, on the sandbox alone.
+            properties.property("TasksMax", "t", |value| value.long(u64::MAX));
+            // Zero is who calls, whatever its number is where systemd lives.
+            properties.property("PIDs", "au", |value| value.array(4, |pids| pids.number(0)));
+        });
+        body.array(8, |_no_further_units| {});
+    })
 }
 
 /// The marshalled form: little-endian, every value aligned to its size.
@@ -111,6 +206,11 @@ impl Encoder {
 
     fn number(&mut self, value: u32) {
         self.align(4);
+        self.0.extend(value.to_le_bytes());
+    }
+
+    fn long(&mut self, value: u64) {
+        self.align(8);
         self.0.extend(value.to_le_bytes());
     }
 
@@ -158,7 +258,7 @@ impl Encoder {
 impl Method {
     fn message(&self, serial: u32) -> Vec<u8> {
         // Little-endian, a method call, no flags, version 1.
-        let mut message = Encoder(vec![b'l', 1, 0, 1]);
+        let mut message = Encoder(vec![b'l', METHOD_CALL, 0, 1]);
         message.number(u32::try_from(self.body.len()).unwrap_or(u32::MAX));
         message.number(serial);
         message.array(8, |fields| {
@@ -176,30 +276,24 @@ impl Method {
     }
 }
 
-/// Calls a method and waits until it has answered; signals that come between are passed over.
-fn call(bus: &mut UnixStream, serial: u32, method: &Method) -> io::Result<()> {
-    bus.write_all(&method.message(serial))?;
-    loop {
-        let answer = Answer::read(bus)?;
-        match answer.kind {
-            2 if answer.reply_to == Some(serial) => return Ok(()),
-            3 if answer.reply_to == Some(serial) => return Err(io::Error::other(answer.text)),
-            _ => {}
-        }
-    }
-}
+const METHOD_CALL: u8 = 1;
+const METHOD_RETURN: u8 = 2;
+const ERROR: u8 = 3;
+const SIGNAL: u8 = 4;
 
 /// What matters of a message that came.
 #[derive(Debug, PartialEq)]
-struct Answer {
-    /// 2: the method returned; 3: it failed.
+struct Message {
     kind: u8,
     reply_to: Option<u32>,
-    /// The error's name and words.
-    text: String,
+    /// The signal's name.
+    member: String,
+    /// The error's name.
+    failed: String,
+    body: Vec<u8>,
 }
 
-impl Answer {
+impl Message {
     fn read(bus: &mut impl Read) -> io::Result<Self> {
         let mut head = [0; 16];
         bus.read_exact(&mut head)?;
@@ -217,17 +311,36 @@ impl Answer {
 
     fn decode(kind: u8, fields: &[u8], body: &[u8]) -> Self {
         let mut decoder = Decoder { bytes: fields, at: 0 };
-        let (mut reply_to, mut name) = (None, String::new());
+        let (member, failed, body) = (String::new(), String::new(), body.to_owned());
+        let mut message = Self { kind, reply_to: None, member, failed, body };
         while let Some((code, value)) = decoder.field() {
             match (code, value) {
-                (4, Field::Text(text)) => name = text,
-                (5, Field::Number(serial)) => reply_to = Some(serial),
+                (3, Field::Text(text)) => message.member = text,
+                (4, Field::Text(text)) => message.failed = text,
+                (5, Field::Number(serial)) => message.reply_to = Some(serial),
                 _ => {}
             }
         }
-        let words = Decoder { bytes: body, at: 0 }.text().unwrap_or_default();
-        let text = format!("{} ({})", words.escape_debug(), name.escape_debug());
-        Self { kind, reply_to, text }
+        message
+    }
+
+    fn body(&self) -> Decoder<'_> {
+        Decoder { bytes: &self.body, at: 0 }
+    }
+
+    /// An error in its own words.
+    fn error(&self) -> String {
+        let words = self.body().text().unwrap_or_default();
+        format!("{} ({})", words.escape_debug(), self.failed.escape_debug())
+    }
+
+    /// The job that a signal tells to be over, and its result.
+    fn job(&self) -> Option<(String, String)> {
+        let mut body = self.body();
+        body.number()?;
+        let job = body.text()?;
+        body.text()?;
+        Some((job, body.text()?))
     }
 }
 
@@ -293,8 +406,9 @@ impl Decoder<'_> {
 /// Reads what a bus may say, message by message.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn endure(mut bytes: &[u8]) {
-    while let Ok(answer) = Answer::read(&mut bytes) {
-        assert!(!answer.text.contains(char::is_control), "{answer:?}");
+    while let Ok(message) = Message::read(&mut bytes) {
+        assert!(!message.error().contains(char::is_control), "{message:?}");
+        _ = message.job();
     }
 }
 
@@ -302,9 +416,22 @@ pub(crate) fn endure(mut bytes: &[u8]) {
 mod tests {
     use super::*;
 
+    /// A message as it would come from a bus.
+    fn wire(kind: u8, fill: impl FnOnce(&mut Encoder), body: impl FnOnce(&mut Encoder)) -> Vec<u8> {
+        let (fields, body) = (filled(fill), filled(body));
+        let mut message = Encoder(vec![b'l', kind, 0, 1]);
+        message.number(u32::try_from(body.len()).unwrap());
+        message.number(7);
+        message.number(u32::try_from(fields.len()).unwrap());
+        message.0.extend(fields);
+        message.align(8);
+        message.0.extend(body);
+        message.0
+    }
+
     #[test]
     fn hello_is_as_the_specification_lays_it_out() {
-        let message = hello().message(1);
+        let message = Method::of_bus("Hello", "", |_| {}).message(1);
         assert_eq!(message[..4], [b'l', 1, 0, 1]);
         // No body, serial 1, and header fields that end where the message does.
         assert_eq!(message[4..12], [0, 0, 0, 0, 1, 0, 0, 0]);
@@ -314,32 +441,37 @@ mod tests {
 
     #[test]
     fn an_error_is_read_in_its_own_words() {
-        let mut fields = Encoder::default();
-        fields.field(4, "s", |value| value.text("org.example.No"));
-        fields.field(5, "u", |value| value.number(2));
-        let length = u32::try_from(fields.0.len()).unwrap();
-        fields.align(8);
-        let mut body = Encoder::default();
-        body.text("not today");
-        let mut message = Encoder(vec![b'l', 3, 0, 1]);
-        message.number(u32::try_from(body.0.len()).unwrap());
-        message.number(7);
-        message.number(length);
-        message.0.extend(fields.0);
-        message.0.extend(body.0);
-        let answer = Answer::read(&mut message.0.as_slice()).unwrap();
-        assert_eq!(answer.reply_to, Some(2));
-        assert_eq!(answer.text, "not today (org.example.No)");
+        let fields = |fields: &mut Encoder| {
+            fields.field(4, "s", |value| value.text("org.example.No"));
+            fields.field(5, "u", |value| value.number(2));
+        };
+        let message = wire(ERROR, fields, |body| body.text("not today"));
+        let message = Message::read(&mut message.as_slice()).unwrap();
+        assert_eq!(message.reply_to, Some(2));
+        assert_eq!(message.error(), "not today (org.example.No)");
     }
 
     #[test]
-    #[allow(clippy::cast_possible_truncation, reason = "noise")]
+    fn a_job_is_over_with_its_result() {
+        let body = |body: &mut Encoder| {
+            body.number(12);
+            ["/job/12", "a.scope", "done"].iter().for_each(|text| body.text(text));
+        };
+        let member = |fields: &mut Encoder| fields.field(3, "s", |name| name.text("JobRemoved"));
+        let message = wire(SIGNAL, member, body);
+        let message = Message::read(&mut message.as_slice()).unwrap();
+        assert_eq!(message.member, "JobRemoved");
+        assert_eq!(message.job(), Some(("/job/12".to_owned(), "done".to_owned())));
+    }
+
+    #[test]
     fn any_bytes_are_read_to_an_end() {
         for seed in 0..2_000u32 {
             let noise = |n: u32| (seed.wrapping_mul(2_654_435_761).rotate_left(n) >> 24) as u8;
             let bytes: Vec<u8> =
-                (0..96).map(|n| if n % 5 == 0 { noise(n) } else { (n % 9) as u8 }).collect();
-            _ = Answer::decode(3, &bytes, &bytes);
+                (0..96).map(|n| if n % 5 == 0 { noise(n) } else { n as u8 % 9 }).collect();
+            let message = Message::decode(SIGNAL, &bytes, &bytes);
+            _ = (message.job(), message.error());
         }
     }
 }

@@ -6,6 +6,8 @@
 mod checks;
 #[path = "vm/machine.rs"]
 mod machine;
+#[path = "vm/scopes.rs"]
+mod scopes;
 mod support;
 
 use machine::Machine;
@@ -23,11 +25,29 @@ fn every_check_passes_on_linux_6_12() {
 /// Boots this kernel, and lets the checks run there.
 fn boot(kernel: &str) {
     let Some(machine) = Machine::new(kernel) else { return };
-    let printed = machine.run("exec /checks --ignored --test-threads=1 checks::");
+    passed(&machine.run("exec /checks --ignored --test-threads=1 checks::"), &[25]);
+}
+
+#[test]
+fn scopes_are_had_of_systemd() {
+    let Some(machine) = Machine::with_systemd("6.12") else { return };
+    // In a session of the user's, as ssh gives one.
+    let lines = "chmod 1777 /tmp
+        su -l user -c \"cd $PWD && exec /checks --ignored --test-threads=1 scopes::\"
+        exec /checks --ignored --test-threads=1 scopes::";
+    passed(&machine.run(lines), &[10, 10]);
+}
+
+/// Fails unless so many checks passed at least, and all that were run.
+#[track_caller]
+fn passed(printed: &str, least: &[u32]) {
     println!("{printed}");
-    let passed = printed.lines().find_map(|line| {
-        line.strip_prefix("test result: ok. ")?.split(' ').next()?.parse::<u32>().ok()
-    });
-    assert!(passed.is_some_and(|count| count > 25), "not every check passed");
+    let results = printed.lines().filter_map(|line| line.strip_prefix("test result: ok. "));
+    let counts: Vec<u32> =
+        results.filter_map(|result| result.split(' ').next()?.parse().ok()).collect();
+    assert!(
+        counts.len() == least.len() && counts.iter().zip(least).all(|(n, least)| n >= least),
+        "not every check passed"
+    );
     assert_eq!(printed.trim_end().lines().last(), Some("code 0"));
 }

@@ -9,7 +9,7 @@ use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::libc;
 
 use super::undo::{Made, Undo};
-use super::{cgroup, failure, time};
+use super::{cgroup, scope, time};
 use crate::plan::{Plan, Prepare};
 use crate::report::{Failure, Time};
 use crate::sys::supervise::{enter_network, lock, set_nonblocking, watch_oom};
@@ -34,7 +34,8 @@ pub(super) fn all(
     sweep(plan);
     for step in &plan.prepare {
         let at = Instant::now();
-        perform(&step.action, &mut prepared, undo).map_err(failure(step.n))?;
+        let done = perform(&step.action, &mut prepared, undo);
+        done.map_err(|(fault, evidence)| Failure { n: step.n, fault, evidence })?;
         times.push(time(step.n, at));
     }
     Ok(prepared)
@@ -44,7 +45,8 @@ pub(super) fn all(
 fn sweep(plan: &Plan) {
     let mut parents: Vec<&Path> = Vec::new();
     for step in &plan.prepare {
-        if let Prepare::MakeCgroup { path } = &step.action
+        if let Prepare::MakeCgroup { path } | Prepare::HoldControllers { holder: path, .. } =
+            &step.action
             && let Some(parent) = path.parent()
             && !parents.contains(&parent)
         {
@@ -54,24 +56,35 @@ fn sweep(plan: &Plan) {
     }
 }
 
-fn perform(action: &Prepare, prepared: &mut Prepared, undo: &mut Undo) -> Result<()> {
-    match action {
+/// Performs one step. A fault may come with what systemd said about it.
+fn perform(
+    action: &Prepare,
+    prepared: &mut Prepared,
+    undo: &mut Undo,
+) -> std::result::Result<(), (Fault, Option<String>)> {
+    let done = match action {
+        Prepare::StartScope { socket, unit, slice, path } => {
+            return scope::start(socket, unit, slice, path);
+        }
+        Prepare::StepAside { path } => scope::step_aside(path),
         Prepare::MakeCgroup { path } => make_cgroup(path, undo),
         Prepare::EnableControllers { path, controllers } => enable(path, controllers),
+        Prepare::HoldControllers { path, holder, controllers } => {
+            hold(path, holder, controllers, undo)
+        }
         Prepare::WriteCgroup { path, value } => sys::write_file(path, value.as_bytes()),
         Prepare::WatchMemory { path } => {
             prepared.memory = watch_oom(path).ok();
             Ok(())
         }
         Prepare::JoinNetwork { path } => join_network(path, undo),
-        Prepare::OpenStream { stream, path } => {
-            let file = open_stream(*stream, path)?;
+        Prepare::OpenStream { stream, path } => open_stream(*stream, path).map(|file| {
             if let Some(place) = prepared.streams.get_mut(usize::from(*stream)) {
                 *place = Some(file);
             }
-            Ok(())
-        }
-    }
+        }),
+    };
+    done.map_err(|fault| (fault, None))
 }
 
 /// Between mkdir and lock another run's sweep may take the group for one that was left: then
@@ -107,6 +120,20 @@ fn make_cgroup(path: &Path, undo: &mut Undo) -> Result<()> {
 fn enable(path: &Path, controllers: &[String]) -> Result<()> {
     let words: Vec<String> = controllers.iter().map(|name| format!("+{name}")).collect();
     sys::write_file(&path.join("cgroup.subtree_control"), words.join(" ").as_bytes())
+}
+
+/// systemd may take a controller back until both groups hand it down.
+fn hold(path: &Path, holder: &Path, controllers: &[String], undo: &mut Undo) -> Result<()> {
+    make_cgroup(holder, undo)?;
+    let mut held = Ok(());
+    for _ in 0..8 {
+        enable(path, controllers)?;
+        held = enable(holder, controllers);
+        if held.is_ok() {
+            break;
+        }
+    }
+    held
 }
 
 fn join_network(path: &Path, undo: &mut Undo) -> Result<()> {

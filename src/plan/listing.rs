@@ -36,8 +36,7 @@ pub fn listing(plan: &Plan, line: impl Fn(&Pointer) -> Option<Line>, width: usiz
         let asked = asked(step.origin, &line);
         beside(&mut out, &head, &step.action.to_string(), &asked, left, width);
     }
-    for path in plan.undo() {
-        let text = format!("remove the control group {}", path.display());
+    for text in plan.undo() {
         beside(&mut out, "  - parent  ", &text, "at the end, however it comes", left, width);
     }
     if !plan.holes.is_empty() {

@@ -24,10 +24,26 @@ fn list<T: Display>(items: &[T], between: &str) -> String {
 impl Display for Prepare {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
+            Self::StartScope { unit, path: group, .. } => write!(
+                f,
+                "ask systemd for the scope {}, with the runner in it: {}",
+                tame(unit),
+                path(group)
+            ),
+            Self::StepAside { path: group } => {
+                write!(f, "move the runner to the control group {}", path(group))
+            }
             Self::MakeCgroup { path: group } => write!(f, "make the control group {}", path(group)),
             Self::EnableControllers { path: group, controllers } => {
                 write!(f, "enable {} below {}", list(controllers, ", "), path(group))
             }
+            Self::HoldControllers { path: group, holder, controllers } => write!(
+                f,
+                "enable {} below {}, and hold them there by the empty control group {}",
+                list(controllers, ", "),
+                path(group),
+                path(holder)
+            ),
             Self::WriteCgroup { path: file, value } => {
                 write!(f, "write {} to {}", tame(value), path(file))
             }

@@ -1,7 +1,6 @@
 //! The steps of a plan as one list, in the order in which they are done.
 
 use std::fmt::Display;
-use std::path::Path;
 
 use super::{Origin, Plan, Prepare};
 
@@ -74,10 +73,15 @@ impl Plan {
         Some((step.action.to_string(), step.origin))
     }
 
-    /// What is left behind by the steps and removed at the end, last first.
-    pub fn undo(&self) -> impl Iterator<Item = &Path> {
+    /// What is done at the end about what the steps leave behind, in words, last first.
+    pub fn undo(&self) -> impl Iterator<Item = String> {
         self.prepare.iter().rev().filter_map(|step| match &step.action {
-            Prepare::MakeCgroup { path } => Some(path.as_path()),
+            Prepare::MakeCgroup { path } | Prepare::HoldControllers { holder: path, .. } => {
+                Some(format!("remove the control group {}", path.display()))
+            }
+            Prepare::StartScope { unit, .. } => {
+                Some(format!("leave the scope {unit} to systemd, which ends it with the runner"))
+            }
             _ => None,
         })
     }

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::host::{Hierarchy, Host};
-use crate::manifest::{CgroupManager, Degradable};
+use crate::host::{Cgroups, Hierarchy, Host};
+use crate::manifest::{Cgroup, CgroupManager, Degradable};
 use crate::plan::{Accounts, CgroupVersion, Group, Init, Namespace, Origin, Prepare, Step};
 use crate::source::Pointer;
 
-use super::draft::{Draft, asked, at, key, step};
+use super::draft::{Draft, asked, at, either, key, step};
 use super::isolation::Isolation;
 use super::limits::{self, Controller, Limit};
 
@@ -24,6 +24,80 @@ pub(super) struct Groups {
     pub(super) pids: bool,
 }
 
+/// Where the groups of a run may stand, and what they are called.
+struct Site {
+    cgroups: Option<Cgroups>,
+    name: String,
+    /// The v2 group is in a scope that systemd is asked for.
+    scope: Option<Scope>,
+}
+
+/// A transient scope of systemd.
+struct Scope {
+    socket: PathBuf,
+    unit: String,
+    slice: String,
+    path: PathBuf,
+}
+
+impl Site {
+    /// The groups of `host` as they are, or with systemd's for v2: where it is asked for, and by
+    /// default where an ordinary user was given none and systemd gives one.
+    fn of(host: &Host, cgroup: &Cgroup, name: String) -> Self {
+        let as_it_is = Self { cgroups: host.cgroups.clone(), name, scope: None };
+        let alone = || {
+            let unified = as_it_is.unified();
+            let nowhere = unified.is_some_and(|unified| unified.parent.is_none());
+            let contested = unified.is_some_and(|unified| unified.contested);
+            let better = nowhere || contested && as_it_is.answers();
+            host.uid != 0 && cgroup.parent.is_none() && better
+        };
+        match cgroup.manager {
+            CgroupManager::Systemd => as_it_is.in_scope(),
+            CgroupManager::Auto if alone() => as_it_is.in_scope(),
+            _ => as_it_is,
+        }
+    }
+
+    /// There is a systemd to be asked.
+    fn answers(&self) -> bool {
+        let systemd = self.cgroups.as_ref().and_then(|cgroups| cgroups.systemd.as_ref());
+        systemd.is_some_and(|systemd| systemd.hierarchy.parent.is_some())
+    }
+
+    fn in_scope(mut self) -> Self {
+        let Some(cgroups) = &mut self.cgroups else { return self };
+        let Some(systemd) = cgroups.systemd.clone() else { return self };
+        let mut hierarchy = systemd.hierarchy;
+        if let Some(slice) = &hierarchy.parent {
+            let unit = format!("{}.scope", self.name);
+            let path = slice.join(&unit);
+            hierarchy.parent = Some(path.clone());
+            hierarchy.enable.clone_from(&hierarchy.controllers);
+            self.scope = Some(Scope { socket: systemd.socket, unit, slice: systemd.slice, path });
+            "sandbox".clone_into(&mut self.name);
+        } else if let Some(unified) = &cgroups.unified {
+            let both = [unified.reason.as_deref(), hierarchy.reason.as_deref()];
+            hierarchy.reason = Some(both.into_iter().flatten().collect::<Vec<_>>().join(", and "));
+            hierarchy = Hierarchy { reason: hierarchy.reason, ..unified.clone() };
+        }
+        cgroups.unified = Some(hierarchy);
+        self
+    }
+
+    fn unified(&self) -> Option<&Hierarchy> {
+        self.cgroups.as_ref()?.unified.as_ref()
+    }
+
+    /// Any hierarchy of v2, or this one of v1, in which a group can be made.
+    fn usable(&self, legacy: &str) -> Option<(&Hierarchy, CgroupVersion)> {
+        let unified = self.unified().map(|hierarchy| (hierarchy, CgroupVersion::V2));
+        let legacy = self.cgroups.as_ref().and_then(|cgroups| cgroups.legacy.get(legacy));
+        let legacy = legacy.map(|hierarchy| (hierarchy, CgroupVersion::V1));
+        unified.into_iter().chain(legacy).find(|(hierarchy, _)| hierarchy.parent.is_some())
+    }
+}
+
 impl Groups {
     pub(super) fn is_empty(&self) -> bool {
         self.accounts.groups.is_empty()
@@ -36,12 +110,11 @@ impl Groups {
     /// Makes a group below `hierarchy`, unless it is made already.
     fn make(
         &mut self,
-        hierarchy: &Hierarchy,
-        version: CgroupVersion,
-        name: &str,
+        site: &Site,
+        (hierarchy, version): (&Hierarchy, CgroupVersion),
         origin: &Origin,
     ) -> Option<Group> {
-        let group = Group { path: hierarchy.parent.as_ref()?.join(name), version };
+        let group = Group { path: hierarchy.parent.as_ref()?.join(&site.name), version };
         if self.accounts.groups.contains(&group) {
             return Some(group);
         }
@@ -69,56 +142,81 @@ pub(super) fn choose(draft: &mut Draft<'_>, isolation: &Isolation) -> Groups {
     let mut groups = Groups::default();
     let limits = limits::limits(draft);
     let name = format!("sixdocker-{}-{}", draft.name, draft.host.run);
-    if refused(draft, &limits) {
+    let site = Site::of(draft.host, &draft.manifest.cgroup, name);
+    if refused(draft, &limits) || unmanaged(draft, &site) {
         return groups;
     }
     for limit in &limits {
-        apply(draft, &mut groups, limit, &name);
+        apply(draft, &mut groups, limit, &site);
     }
-    raw(draft, &mut groups, &name);
-    usage(draft, &mut groups, &name);
-    whole_tree(draft, &mut groups, isolation, &name);
-    processes(draft, &mut groups, &name);
+    raw(draft, &mut groups, &site);
+    usage(draft, &mut groups, &site);
+    whole_tree(draft, &mut groups, isolation, &site);
+    processes(draft, &mut groups, &site);
+    asked_for(draft, &mut groups, &site);
     account(&mut groups);
     watch(draft, &mut groups);
-    enable(draft, &mut groups, &limits);
+    enable(&site, &mut groups, &limits);
+    scope(draft, &site, &mut groups);
     groups
 }
 
-/// `cgroup: none` and `cgroup: systemd` leave no limit to be set here.
+/// `cgroup: none` leaves no limit to be set here.
 fn refused(draft: &mut Draft<'_>, limits: &[Limit]) -> bool {
     let manifest = draft.manifest;
-    match manifest.cgroup.manager {
-        CgroupManager::Auto | CgroupManager::Fs => return false,
-        CgroupManager::Systemd => {
-            let text = "`cgroup: systemd` is not there yet";
-            let help = "run `systemd-run --user --scope -p Delegate=yes sixdocker up FILE`, with `cgroup: auto`";
-            draft.wrong("not_yet", &key("cgroup"), text, "not yet", help);
-        }
-        CgroupManager::None => {
-            let needs = limits.iter().filter(|limit| !limit.default).map(|limit| limit.key.clone());
-            let time = manifest.limits.cpu_time.map(|_| key("limits").key("cpu_time"));
-            let raw =
-                manifest.limits.cgroup.keys().map(|file| key("limits").key("cgroup").key(file));
-            for place in needs.chain(time).chain(raw).collect::<Vec<_>>() {
-                let text =
-                    format!("`{place}` needs a control group, and `cgroup: none` forbids one");
-                draft.wrong(
-                    "contradiction",
-                    &place,
-                    text,
-                    "needs a control group",
-                    "take `cgroup: none` out",
-                );
-            }
-        }
+    if manifest.cgroup.manager != CgroupManager::None {
+        return false;
+    }
+    let needs = limits.iter().filter(|limit| !limit.default).map(|limit| limit.key.clone());
+    let time = manifest.limits.cpu_time.map(|_| key("limits").key("cpu_time"));
+    let raw = manifest.limits.cgroup.keys().map(|file| key("limits").key("cgroup").key(file));
+    for place in needs.chain(time).chain(raw).collect::<Vec<_>>() {
+        let text = format!("`{place}` needs a control group, and `cgroup: none` forbids one");
+        draft.wrong(
+            "contradiction",
+            &place,
+            text,
+            "needs a control group",
+            "take `cgroup: none` out",
+        );
     }
     true
 }
 
+/// `cgroup: systemd` wants a systemd that gives groups away, and chooses where they stand.
+fn unmanaged(draft: &mut Draft<'_>, site: &Site) -> bool {
+    let cgroup = &draft.manifest.cgroup;
+    if cgroup.manager != CgroupManager::Systemd {
+        return false;
+    }
+    if cgroup.parent.is_some() {
+        let text = "`cgroup.parent` names a directory, and with `manager: systemd` it is systemd that chooses one";
+        let help = "take `parent` out, or write `manager: fs`";
+        draft.wrong("contradiction", &key("cgroup").key("parent"), text, "not with systemd", help);
+        return true;
+    }
+    let legacy = site.cgroups.iter().flat_map(|cgroups| cgroups.legacy.keys());
+    let legacy: Vec<_> = legacy.map(String::as_str).collect();
+    let reason = if !legacy.is_empty() {
+        format!(
+            "its scopes have groups of cgroup v2, and this host has v1 for {}",
+            legacy.join(", ")
+        )
+    } else if site.scope.is_none() {
+        let reason = site.unified().and_then(|unified| unified.reason.clone());
+        reason.unwrap_or_else(|| "no control groups are mounted".to_owned())
+    } else {
+        return false;
+    };
+    let text = format!("`cgroup: systemd` can't be had on this host: {reason}");
+    let help = "leave `cgroup` out: then the best is taken that there is";
+    draft.wrong("unavailable", &key("cgroup"), text, "asked for here", help);
+    true
+}
+
 /// Where a controller is, or why it can't be had.
-fn place(host: &Host, controller: Controller) -> Result<(&Hierarchy, CgroupVersion), String> {
-    let Some(cgroups) = &host.cgroups else {
+fn place(site: &Site, controller: Controller) -> Result<(&Hierarchy, CgroupVersion), String> {
+    let Some(cgroups) = &site.cgroups else {
         return Err("no control groups are mounted".into());
     };
     if let Some(hierarchy) = cgroups.legacy.get(controller.v1) {
@@ -141,8 +239,10 @@ fn place(host: &Host, controller: Controller) -> Result<(&Hierarchy, CgroupVersi
 /// Where each controller's groups would be made on a host, or why they can't be.
 pub(crate) fn controllers(host: &Host) -> Vec<(&'static str, Result<Group, String>)> {
     use limits::{CPU, CPUSET, HUGETLB, IO, MEMORY, PIDS};
+    let auto = Cgroup { manager: CgroupManager::Auto, parent: None };
+    let site = Site::of(host, &auto, "sixdocker-NAME-PID".to_owned());
     let parent = |controller| {
-        let (hierarchy, version) = place(host, controller)?;
+        let (hierarchy, version) = place(&site, controller)?;
         Ok(Group { path: hierarchy.parent.clone().unwrap_or_default(), version })
     };
     [MEMORY, CPU, CPUSET, PIDS, IO, HUGETLB]
@@ -175,9 +275,9 @@ fn delegation(draft: &Draft<'_>, controller: &str) -> &'static str {
 }
 
 /// Sets one limit, if it can be had.
-fn apply(draft: &mut Draft<'_>, groups: &mut Groups, limit: &Limit, name: &str) {
+fn apply(draft: &mut Draft<'_>, groups: &mut Groups, limit: &Limit, site: &Site) {
     let help = delegation(draft, limit.controller.v1);
-    let (hierarchy, version) = match place(draft.host, limit.controller) {
+    let (hierarchy, version) = match place(site, limit.controller) {
         Ok(place) => place,
         Err(reason) => {
             // Where its controller is not to be had, the limit that it belongs to has said so.
@@ -200,7 +300,7 @@ fn apply(draft: &mut Draft<'_>, groups: &mut Groups, limit: &Limit, name: &str) 
         return;
     }
     let origin = Origin { key: limit.key.clone(), default: limit.default };
-    let Some(group) = groups.make(hierarchy, version, name, &origin) else { return };
+    let Some(group) = groups.make(site, (hierarchy, version), &origin) else { return };
     if limit.controller == limits::CPUSET && version == CgroupVersion::V1 {
         inherit(groups, hierarchy, &group, &origin);
     }
@@ -261,11 +361,11 @@ fn numbers(list: &str) -> Option<Vec<u32>> {
 }
 
 /// Files of `limits.cgroup`, which are cgroup v2's own.
-fn raw(draft: &mut Draft<'_>, groups: &mut Groups, name: &str) {
+fn raw(draft: &mut Draft<'_>, groups: &mut Groups, site: &Site) {
     let manifest = draft.manifest;
     for (file, value) in &manifest.limits.cgroup {
         let place = key("limits").key("cgroup").key(file);
-        if let Err((reason, help)) = raw_file(draft, groups, file, value, name, &place) {
+        if let Err((reason, help)) = raw_file(draft, groups, (file, value), site, &place) {
             let text = format!("`{place}` can't be written on this host: {reason}");
             draft.wrong("unavailable", &place, text, "asked for here", help);
         }
@@ -279,38 +379,36 @@ const OURS: [&str; 5] =
 fn raw_file(
     draft: &Draft<'_>,
     groups: &mut Groups,
-    file: &str,
-    value: &str,
-    name: &str,
+    (file, value): (&str, &str),
+    site: &Site,
     place: &Pointer,
 ) -> Result<(), (String, &'static str)> {
     let controller = file.split('.').next().unwrap_or_default();
     if file.contains('/') || OURS.contains(&file) {
         return Err((format!("{file} is the runner's own to write"), "take it out"));
     }
-    let cgroups = draft.host.cgroups.as_ref();
-    if cgroups.is_some_and(|cgroups| {
+    if site.cgroups.as_ref().is_some_and(|cgroups| {
         cgroups.legacy.contains_key(if controller == "io" { "blkio" } else { controller })
     }) {
         let reason = format!("raw files are cgroup v2's, and {controller} is a v1 controller here");
         return Err((reason, "use the words of `limits`, which mean the same in both versions"));
     }
     let help = delegation(draft, controller);
-    let unified = cgroups.and_then(|cgroups| cgroups.unified.as_ref());
-    let hierarchy = unified.ok_or_else(|| ("there is no cgroup v2 hierarchy".to_owned(), help))?;
+    let hierarchy =
+        site.unified().ok_or_else(|| ("there is no cgroup v2 hierarchy".to_owned(), help))?;
     open(hierarchy).map_err(|reason| (reason, help))?;
     if controller != "cgroup" && !hierarchy.controllers.iter().any(|known| known == controller) {
         return Err((format!("the {controller} controller is not there"), help));
     }
     let origin = at(place.clone());
-    if let Some(group) = groups.make(hierarchy, CgroupVersion::V2, name, &origin) {
+    if let Some(group) = groups.make(site, (hierarchy, CgroupVersion::V2), &origin) {
         groups.write(&group, &[(file.to_owned(), value.to_owned())], &origin);
     }
     Ok(())
 }
 
 /// `limits.cpu_time` needs a group whose use of processors can be read.
-fn usage(draft: &mut Draft<'_>, groups: &mut Groups, name: &str) {
+fn usage(draft: &mut Draft<'_>, groups: &mut Groups, site: &Site) {
     if draft.manifest.limits.cpu_time.is_none() {
         return;
     }
@@ -319,15 +417,8 @@ fn usage(draft: &mut Draft<'_>, groups: &mut Groups, name: &str) {
         return;
     }
     let place = key("limits").key("cpu_time");
-    let cgroups = draft.host.cgroups.as_ref();
-    let unified =
-        cgroups.and_then(|cgroups| cgroups.unified.as_ref()).map(|h| (h, CgroupVersion::V2));
-    let legacy =
-        cgroups.and_then(|cgroups| cgroups.legacy.get("cpuacct")).map(|h| (h, CgroupVersion::V1));
-    let usable =
-        [unified, legacy].into_iter().flatten().find(|(hierarchy, _)| hierarchy.parent.is_some());
-    if let Some((hierarchy, version)) = usable {
-        groups.accounts.cpu = groups.make(hierarchy, version, name, &at(place));
+    if let Some(usable) = site.usable("cpuacct") {
+        groups.accounts.cpu = groups.make(site, usable, &at(place));
         return;
     }
     let reason =
@@ -340,34 +431,37 @@ fn usage(draft: &mut Draft<'_>, groups: &mut Groups, name: &str) {
 }
 
 /// Without a PID namespace of its own, only a group holds all processes of a sandbox together.
-fn whole_tree(draft: &mut Draft<'_>, groups: &mut Groups, isolation: &Isolation, name: &str) {
+fn whole_tree(draft: &mut Draft<'_>, groups: &mut Groups, isolation: &Isolation, site: &Site) {
     if isolation.has(Namespace::Pid) || !groups.is_empty() {
         return;
     }
     let origin = at(key("namespaces").key("pid"));
-    let cgroups = draft.host.cgroups.as_ref();
-    let unified =
-        cgroups.and_then(|cgroups| cgroups.unified.as_ref()).map(|h| (h, CgroupVersion::V2));
-    let legacy =
-        cgroups.and_then(|cgroups| cgroups.legacy.get("pids")).map(|h| (h, CgroupVersion::V1));
-    let usable =
-        [unified, legacy].into_iter().flatten().find(|(hierarchy, _)| hierarchy.parent.is_some());
-    match usable {
-        Some((hierarchy, version)) => _ = groups.make(hierarchy, version, name, &origin),
+    match site.usable("pids") {
+        Some(usable) => _ = groups.make(site, usable, &origin),
         None => draft.hole("processes that the command leaves behind outlive it: no PID namespace and no control group holds them together", &origin),
     }
 }
 
 /// The kernel's limit of processes per user does not bind root, so root's sandboxes get a group.
-fn processes(draft: &mut Draft<'_>, groups: &mut Groups, name: &str) {
+fn processes(draft: &mut Draft<'_>, groups: &mut Groups, site: &Site) {
     if draft.host.uid != 0 || draft.manifest.limits.pids.is_some() {
         return;
     }
-    if place(draft.host, limits::PIDS).is_ok() {
-        apply(draft, groups, &limits::default_pids(), name);
+    if place(site, limits::PIDS).is_ok() {
+        apply(draft, groups, &limits::default_pids(), site);
     } else {
         let origin = Origin { key: key("limits").key("pids"), default: true };
         draft.hole("nothing limits the number of processes: root is not bound by `ulimits.nproc`, and no control group can be had", &origin);
+    }
+}
+
+/// Who names systemd gets its scope, though nothing else needs a group.
+fn asked_for(draft: &Draft<'_>, groups: &mut Groups, site: &Site) {
+    if draft.manifest.cgroup.manager == CgroupManager::Systemd
+        && groups.is_empty()
+        && let Some(hierarchy) = site.unified()
+    {
+        groups.make(site, (hierarchy, CgroupVersion::V2), &asked("cgroup"));
     }
 }
 
@@ -390,33 +484,51 @@ fn watch(draft: &Draft<'_>, groups: &mut Groups) {
 }
 
 /// Hands the controllers that are used down to the v2 group, before it is made.
-fn enable(draft: &Draft<'_>, groups: &mut Groups, limits: &[Limit]) {
-    let Some(hierarchy) = draft.host.cgroups.as_ref().and_then(|cgroups| cgroups.unified.as_ref())
-    else {
+fn enable(site: &Site, groups: &mut Groups, limits: &[Limit]) {
+    let Some(hierarchy) = site.unified() else { return };
+    let (Some(parent), Some(into)) = (&hierarchy.parent, &groups.into) else { return };
+    let files = groups.prepare.iter().filter_map(|step| match &step.action {
+        Prepare::WriteCgroup { path, .. } if path.parent() == Some(into) => {
+            path.file_name()?.to_str()
+        }
+        _ => None,
+    });
+    let used: Vec<&str> = files.filter_map(|file| Some(file.split_once('.')?.0)).collect();
+    let among = |all: &[String]| -> Vec<String> {
+        all.iter().filter(|name| used.contains(&name.as_str())).cloned().collect()
+    };
+    let (missing, all) = (among(&hierarchy.enable), among(&hierarchy.controllers));
+    let path = parent.clone();
+    let action = if hierarchy.contested && !all.is_empty() {
+        let (name, run) = site.name.rsplit_once('-').unwrap_or((&site.name, "0"));
+        let holder = parent.join(format!("{name}.holder-{run}"));
+        Prepare::HoldControllers { path, holder, controllers: all }
+    } else if !missing.is_empty() {
+        Prepare::EnableControllers { path, controllers: missing }
+    } else {
         return;
     };
-    let (Some(parent), Some(into)) = (&hierarchy.parent, &groups.into) else { return };
-    let used = |controller: &&String| {
-        let prefix = format!("{controller}.");
-        groups.prepare.iter().any(|step| match &step.action {
-            Prepare::WriteCgroup { path, .. } => {
-                path.parent() == Some(into)
-                    && path
-                        .file_name()
-                        .is_some_and(|file| file.to_string_lossy().starts_with(&prefix))
-            }
-            _ => false,
-        })
-    };
-    let controllers: Vec<String> = hierarchy.enable.iter().filter(used).cloned().collect();
-    if !controllers.is_empty() {
-        let origin = limits.first().map_or_else(
-            || asked("limits"),
-            |limit| Origin { key: limit.key.clone(), default: limit.default },
-        );
-        let action = Prepare::EnableControllers { path: parent.clone(), controllers };
-        groups.prepare.insert(0, step(action, &origin));
+    let of = |limit: &Limit| Origin { key: limit.key.clone(), default: limit.default };
+    let origin = limits.first().map_or_else(|| asked("limits"), of);
+    groups.prepare.insert(0, step(action, &origin));
+}
+
+/// The scope comes first, and the runner makes room in it: a group that holds processes can't
+/// hand controllers down.
+fn scope(draft: &Draft<'_>, site: &Site, groups: &mut Groups) {
+    let Some(Scope { socket, unit, slice, path }) = &site.scope else { return };
+    if groups.into.is_none() {
+        return;
     }
+    let origin = either("cgroup", draft.manifest.cgroup.manager == CgroupManager::Systemd);
+    let start = Prepare::StartScope {
+        socket: socket.clone(),
+        unit: unit.clone(),
+        slice: slice.clone(),
+        path: path.clone(),
+    };
+    let aside = Prepare::StepAside { path: path.join("runner") };
+    groups.prepare.splice(0..0, [step(start, &origin), step(aside, &origin)]);
 }
 
 /// Reads a list of processors that any kernel, container or manifest may have written.

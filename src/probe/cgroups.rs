@@ -1,7 +1,11 @@
 //! The control group hierarchies: what each controller really is here, and where a group of
 //! ours may be made.
 
+mod systemd;
+
 use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -25,7 +29,23 @@ pub(super) fn look(manifest: Option<&Manifest>) -> Option<Cgroups> {
         root: nix::unistd::geteuid().is_root(),
         parent,
     };
-    Some(Cgroups { unified: looker.unified(), legacy: looker.legacy() })
+    let (unified, legacy) = (looker.unified(), looker.legacy());
+    let asked = wants_systemd(manifest, unified.as_ref());
+    let systemd = asked.then(|| systemd::look(looker.v2()?, looker.root)).flatten();
+    Some(Cgroups { unified, legacy, systemd })
+}
+
+/// Whether systemd is to be asked for a group: it is, where an ordinary user was given none.
+fn wants_systemd(manifest: Option<&Manifest>, unified: Option<&Hierarchy>) -> bool {
+    match manifest.map(|manifest| manifest.cgroup.manager) {
+        None | Some(CgroupManager::Systemd) => true,
+        Some(CgroupManager::Auto) => {
+            let own = unified.is_some_and(|it| it.parent.is_some() && !it.contested);
+            let chosen = manifest.is_some_and(|manifest| manifest.cgroup.parent.is_some());
+            !own && !chosen && !nix::unistd::geteuid().is_root()
+        }
+        Some(CgroupManager::Fs | CgroupManager::None) => false,
+    }
 }
 
 /// Whether a manifest can lead to a control group at all.
@@ -33,6 +53,7 @@ fn needed(manifest: &Manifest) -> bool {
     if manifest.cgroup.manager == CgroupManager::None {
         return false;
     }
+    let systemd = manifest.cgroup.manager == CgroupManager::Systemd;
     let limits = &manifest.limits;
     let asks = *limits != crate::manifest::Limits { output: limits.output, ..Default::default() };
     let shared = manifest.namespaces.pid != crate::manifest::Sharing::Private
@@ -41,7 +62,7 @@ fn needed(manifest: &Manifest) -> bool {
     let mounts = manifest.mounts.iter();
     let mounted = mounts.into_iter().any(|mount| mount.kind == crate::manifest::MountKind::Cgroup);
     // Root is held by no limit of processes but a group's.
-    asks || shared || mounted || nix::unistd::geteuid().is_root()
+    systemd || asks || shared || mounted || nix::unistd::geteuid().is_root()
 }
 
 /// A mounted hierarchy.
@@ -132,8 +153,12 @@ impl Looker {
         hierarchy
     }
 
+    fn v2(&self) -> Option<&Mount> {
+        self.mounts.iter().find(|mount| mount.v2)
+    }
+
     fn unified(&self) -> Option<Hierarchy> {
-        let mount = self.mounts.iter().find(|mount| mount.v2)?;
+        let mount = self.v2()?;
         let own = self.own.iter().find(|own| own.controllers.is_empty())?;
         let dir = seen(mount, &own.path);
         let mut hierarchy =
@@ -144,11 +169,14 @@ impl Looker {
                 let reason = not_there(&parent);
                 (reason.is_none().then_some(parent), reason)
             }
+            // The top hands every controller down, and root may make groups there.
+            None if self.root && fits(&mount.at) => (Some(mount.at.clone()), None),
             None => nearest(&mount.at, &dir),
         };
         hierarchy.reason = reason;
         if let Some(parent) = &parent {
             delegated(&mut hierarchy, parent);
+            hierarchy.contested = is_booted() && !is_marked(parent);
         }
         hierarchy.parent = parent;
         Some(hierarchy)
@@ -160,6 +188,17 @@ fn seen(mount: &Mount, path: &Path) -> PathBuf {
     let path = path.strip_prefix(&mount.root).or_else(|_| path.strip_prefix("/")).unwrap_or(path);
     let joined = mount.at.join(path);
     if path.as_os_str().is_empty() { mount.at.clone() } else { joined }
+}
+
+/// Whether systemd runs this machine (sd_booted(3)).
+fn is_booted() -> bool {
+    Path::new("/run/systemd/system").exists()
+}
+
+/// Whether systemd has given this group to whoever is in it (`Delegate=`).
+fn is_marked(dir: &Path) -> bool {
+    let path = CString::new(dir.as_os_str().as_bytes());
+    path.is_ok_and(|path| crate::sys::has_attribute(&path, c"user.delegate", b"1"))
 }
 
 /// That `cgroup.parent` names no group.
@@ -185,19 +224,11 @@ fn closed(dir: &Path) -> Option<String> {
 fn nearest(mount: &Path, own: &Path) -> (Option<PathBuf>, Option<String>) {
     let mut reason = None;
     for dir in own.ancestors().take_while(|dir| dir.starts_with(mount)) {
-        let procs = dir.join("cgroup.procs");
-        let shut = closed(dir).or_else(|| {
-            access(&procs, AccessFlags::W_OK)
-                .is_err()
-                .then(|| format!("the caller may not move processes in {}", dir.display()))
-        });
-        if let Some(shut) = shut {
+        if let Some(shut) = shut(dir) {
             reason = Some(reason.unwrap_or(shut));
             break;
         }
-        // The root of all may hold processes and hand controllers down as well.
-        let is_root = !dir.join("cgroup.events").exists();
-        if is_root || empty(&procs) || hands_down(dir) {
+        if fits(dir) {
             return (Some(dir.to_owned()), None);
         }
         let why =
@@ -207,8 +238,23 @@ fn nearest(mount: &Path, own: &Path) -> (Option<PathBuf>, Option<String>) {
     (None, reason)
 }
 
-fn empty(procs: &Path) -> bool {
-    std::fs::read_to_string(procs).is_ok_and(|text| text.trim().is_empty())
+/// Why no process can be put into a group made in this one.
+fn shut(dir: &Path) -> Option<String> {
+    let procs = dir.join("cgroup.procs");
+    let why = || format!("the caller may not move processes in {}", dir.display());
+    closed(dir).or_else(|| access(&procs, AccessFlags::W_OK).is_err().then(why))
+}
+
+/// Whether a group of ours can be made in this one. The root of all may hold processes and hand
+/// controllers down as well.
+fn fits(dir: &Path) -> bool {
+    let is_root = || !dir.join("cgroup.events").exists();
+    shut(dir).is_none() && (is_root() || is_empty(dir) || hands_down(dir))
+}
+
+fn is_empty(dir: &Path) -> bool {
+    let text = std::fs::read_to_string(dir.join("cgroup.procs"));
+    text.is_ok_and(|text| text.trim().is_empty())
 }
 
 fn hands_down(dir: &Path) -> bool {
@@ -232,6 +278,11 @@ fn delegated(hierarchy: &mut Hierarchy, parent: &Path) {
     } else {
         hierarchy.controllers = on;
     }
+    around(hierarchy, parent);
+}
+
+/// What a group below `parent` may not go beyond, and what it has not.
+fn around(hierarchy: &mut Hierarchy, parent: &Path) {
     let pairs =
         [("cpuset.cpus", "cpuset.cpus.effective"), ("cpuset.mems", "cpuset.mems.effective")];
     for (name, file) in pairs {

@@ -57,3 +57,13 @@ pub fn is_mount_point(path: &std::ffi::CStr) -> bool {
     let bit = u64::from(libc::STATX_ATTR_MOUNT_ROOT.unsigned_abs());
     returned == 0 && status.stx_attributes & bit != 0
 }
+
+/// Whether a file has this extended attribute with this value (getxattr(2)).
+#[must_use]
+pub fn has_attribute(path: &std::ffi::CStr, name: &std::ffi::CStr, value: &[u8]) -> bool {
+    let mut found = [0u8; 16];
+    let (into, size) = (found.as_mut_ptr().cast(), found.len());
+    // SAFETY: both names end in zero, and the kernel writes no more than `size` bytes.
+    let returned = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), into, size) };
+    usize::try_from(returned).is_ok_and(|length| found.get(..length) == Some(value))
+}

@@ -13,38 +13,49 @@ const LIMIT: Duration = Duration::from_mins(12);
 
 pub(crate) struct Machine {
     kernel: PathBuf,
+    /// Debian with systemd, where the root is not made of `files` alone.
+    disk: Option<PathBuf>,
     /// What the guest finds at its root.
     files: Temp,
 }
 
 impl Machine {
-    /// None where something is missing that such a machine needs, which is said.
+    /// With cgroup v2 laid out as systemd does. None where something is missing that such a
+    /// machine needs, which is said.
     pub(crate) fn new(kernel: &str) -> Option<Self> {
-        let needed = ["qemu-system-x86_64", "busybox", "xz", "cpio", "apt-get", "strip", "strace"];
-        // Each of them is to be named.
-        let missing = needed.iter().filter(|program| !need(program)).count();
-        if missing > 0 || !need("newuidmap") {
-            return None;
+        let machine = Self::empty(kernel, &["strace", "newuidmap", "setpriv"])?;
+        for name in ["newuidmap", "newgidmap", "setpriv", "strace"] {
+            machine.dynamic(&Path::new("/usr/bin").join(name));
         }
-        let kernels = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kernels");
-        let found = run_for(script("kernel").arg(kernel).arg(kernels), LIMIT, b"").expect(0);
-        let machine = Self { kernel: found.stdout.trim().into(), files: Temp::new() };
-        machine.fill();
+        let users = "root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/home:/bin/sh\nfew:x:1001:1001::/home:/bin/sh\n";
+        machine.files.write("etc/passwd", users);
+        machine.files.write("etc/group", "root:x:0:\nuser:x:1000:\nfew:x:1001:\n");
+        for file in ["etc/subuid", "etc/subgid"] {
+            machine.files.write(file, "user:100000:65536\nfew:200000:16\n");
+        }
         Some(machine)
     }
 
-    fn fill(&self) {
-        self.program(binary(), binary());
-        self.program(&std::env::current_exe().unwrap(), Path::new("/checks"));
-        for name in ["newuidmap", "newgidmap", "setpriv", "strace"] {
-            self.dynamic(&Path::new("/usr/bin").join(name));
+    /// Debian, booted by systemd.
+    pub(crate) fn with_systemd(kernel: &str) -> Option<Self> {
+        let machine = Self::empty(kernel, &["mmdebstrap", "mke2fs"])?;
+        let made = run_for(script("image").arg(cache()), LIMIT, b"").expect(0);
+        Some(Self { disk: Some(made.stdout.trim().into()), ..machine })
+    }
+
+    /// One with the runner and this program.
+    fn empty(kernel: &str, needed: &[&str]) -> Option<Self> {
+        let always = ["qemu-system-x86_64", "busybox", "xz", "cpio", "apt-get", "strip"];
+        // Each of them is to be named.
+        if always.iter().chain(needed).filter(|program| !need(program)).count() > 0 {
+            return None;
         }
-        let users = "root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/home:/bin/sh\nfew:x:1001:1001::/home:/bin/sh\n";
-        self.files.write("etc/passwd", users);
-        self.files.write("etc/group", "root:x:0:\nuser:x:1000:\nfew:x:1001:\n");
-        for file in ["etc/subuid", "etc/subgid"] {
-            self.files.write(file, "user:100000:65536\nfew:200000:16\n");
-        }
+        let found = run_for(script("kernel").arg(kernel).arg(cache()), LIMIT, b"").expect(0);
+        let kernel = found.stdout.trim().into();
+        let machine = Self { kernel, disk: None, files: Temp::new() };
+        machine.program(binary(), binary());
+        machine.program(&std::env::current_exe().unwrap(), Path::new("/checks"));
+        Some(machine)
     }
 
     fn inside(&self, path: &Path) -> PathBuf {
@@ -80,8 +91,14 @@ impl Machine {
         let command = self.files.write("command", text);
         fs::set_permissions(command, fs::Permissions::from_mode(0o755)).unwrap();
         let mut machine = script("run");
-        run_for(machine.arg(&self.kernel).arg(self.files.path()), LIMIT, b"").expect(0).stdout
+        machine.arg(&self.kernel).arg(self.files.path()).args(&self.disk);
+        run_for(&mut machine, LIMIT, b"").expect(0).stdout
     }
+}
+
+/// Where kernels and disks are kept between runs.
+fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("machines")
 }
 
 fn script(name: &str) -> Command {

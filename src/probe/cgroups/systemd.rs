@@ -1,0 +1,54 @@
+//! The systemd that a group can be asked of.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::host::{Hierarchy, Systemd};
+use crate::systemd::{Manager, sockets};
+
+use super::{Mount, around, seen, words};
+
+/// The controllers that systemd hands down.
+const KNOWN: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
+
+/// Asks the caller's manager where it is.
+pub(super) fn look(mount: &Mount, root: bool) -> Option<Systemd> {
+    let sockets = sockets(root, &runtime());
+    let answers = sockets.iter().map(|socket| (socket, ask(socket)));
+    let mut silent = Vec::new();
+    for (socket, answer) in answers {
+        match answer {
+            Ok(group) => {
+                let dir = seen(mount, Path::new(&group));
+                if dir.join("cgroup.controllers").exists() {
+                    return Some(found(mount, root, socket.clone(), &dir));
+                }
+                silent.push(format!("{}: its group is not to be seen here", socket.display()));
+            }
+            Err(error) => silent.push(format!("{}: {error}", socket.display())),
+        }
+    }
+    let reason = Some(format!("no systemd answers ({})", silent.join("; ")));
+    Some(Systemd { hierarchy: Hierarchy { reason, ..Hierarchy::default() }, ..Systemd::default() })
+}
+
+/// Where the sockets of the caller's session are.
+fn runtime() -> PathBuf {
+    let own = || format!("/run/user/{}", nix::unistd::geteuid());
+    std::env::var_os("XDG_RUNTIME_DIR").map_or_else(|| own().into(), PathBuf::from)
+}
+
+fn ask(socket: &Path) -> io::Result<String> {
+    Manager::connect(socket)?.control_group()
+}
+
+fn found(mount: &Mount, root: bool, socket: PathBuf, dir: &Path) -> Systemd {
+    let slice = if root { "system.slice" } else { "app.slice" };
+    let mut hierarchy = Hierarchy { mount: mount.at.clone(), ..Hierarchy::default() };
+    hierarchy.controllers = words(&dir.join("cgroup.controllers"));
+    hierarchy.controllers.retain(|name| KNOWN.contains(&name.as_str()));
+    around(&mut hierarchy, dir);
+    dir.clone_into(&mut hierarchy.own);
+    hierarchy.parent = Some(dir.join(slice));
+    Systemd { socket, slice: slice.to_owned(), hierarchy }
+}
