@@ -301,7 +301,7 @@ fn a_stopped_command_hears_the_stop_signal() {
     let session = Session::start(&mut case.command());
     let begun = std::time::Instant::now();
     while !case.litter.found().iter().any(|found| found.contains("(stopped)")) {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", case.litter.found());
+        assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", case.litter.found());
         std::thread::sleep(Duration::from_millis(20));
     }
     session.signal(Signal::SIGTERM);
