@@ -15,6 +15,8 @@ mod hostile;
 mod keys;
 #[path = "containment/probe.rs"]
 mod probe;
+#[path = "containment/resources.rs"]
+mod resources;
 #[path = "containment/scenes.rs"]
 mod scenes;
 

@@ -64,8 +64,9 @@ fn compile() -> PathBuf {
         compiler
     };
     run(compiler("probe").args(rooms)).expect(0);
+    run(compiler("bombs").arg(source.join("bombs.c"))).expect(0);
     run(compiler("outside").arg(source.join("outside.c"))).expect(0);
-    for path in [&place, &place.join("probe"), &place.join("outside")] {
+    for path in [&place, &place.join("probe"), &place.join("outside"), &place.join("bombs")] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
     place
