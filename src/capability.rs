@@ -1,7 +1,7 @@
 //! The capabilities of capabilities(7).
 
 macro_rules! capabilities {
-    ($($name:ident = $word:literal),* $(,)?) => {
+    ($($name:ident = $word:literal, $allows:literal;)*) => {
         /// One capability; its number is the kernel's (linux/capability.h).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
@@ -17,23 +17,58 @@ macro_rules! capabilities {
             pub const fn word(self) -> &'static str {
                 match self { $(Self::$name => $word),* }
             }
+
+            /// What it is good for.
+            #[must_use]
+            pub const fn allows(self) -> &'static str {
+                match self { $(Self::$name => $allows),* }
+            }
         }
     };
 }
 
 capabilities! {
-    Chown = "CHOWN", DacOverride = "DAC_OVERRIDE", DacReadSearch = "DAC_READ_SEARCH",
-    Fowner = "FOWNER", Fsetid = "FSETID", Kill = "KILL", Setgid = "SETGID", Setuid = "SETUID",
-    Setpcap = "SETPCAP", LinuxImmutable = "LINUX_IMMUTABLE",
-    NetBindService = "NET_BIND_SERVICE", NetBroadcast = "NET_BROADCAST", NetAdmin = "NET_ADMIN",
-    NetRaw = "NET_RAW", IpcLock = "IPC_LOCK", IpcOwner = "IPC_OWNER", SysModule = "SYS_MODULE",
-    SysRawio = "SYS_RAWIO", SysChroot = "SYS_CHROOT", SysPtrace = "SYS_PTRACE",
-    SysPacct = "SYS_PACCT", SysAdmin = "SYS_ADMIN", SysBoot = "SYS_BOOT", SysNice = "SYS_NICE",
-    SysResource = "SYS_RESOURCE", SysTime = "SYS_TIME", SysTtyConfig = "SYS_TTY_CONFIG",
-    Mknod = "MKNOD", Lease = "LEASE", AuditWrite = "AUDIT_WRITE", AuditControl = "AUDIT_CONTROL",
-    Setfcap = "SETFCAP", MacOverride = "MAC_OVERRIDE", MacAdmin = "MAC_ADMIN", Syslog = "SYSLOG",
-    WakeAlarm = "WAKE_ALARM", BlockSuspend = "BLOCK_SUSPEND", AuditRead = "AUDIT_READ",
-    Perfmon = "PERFMON", Bpf = "BPF", CheckpointRestore = "CHECKPOINT_RESTORE",
+    Chown = "CHOWN", "to give files away";
+    DacOverride = "DAC_OVERRIDE", "to read and write files whatever their mode";
+    DacReadSearch = "DAC_READ_SEARCH", "to read every file, by its number too";
+    Fowner = "FOWNER", "to change the mode of others' files";
+    Fsetid = "FSETID", "to keep set-user-id bits on files it changes";
+    Kill = "KILL", "to signal others' processes";
+    Setgid = "SETGID", "to take any group id";
+    Setuid = "SETUID", "to take any user id";
+    Setpcap = "SETPCAP", "to drop and hand on capabilities";
+    LinuxImmutable = "LINUX_IMMUTABLE", "to change files that are immutable";
+    NetBindService = "NET_BIND_SERVICE", "to listen on ports below 1024";
+    NetBroadcast = "NET_BROADCAST", "to broadcast on the network";
+    NetAdmin = "NET_ADMIN", "to configure interfaces, routes and packet filters";
+    NetRaw = "NET_RAW", "to send and read raw packets";
+    IpcLock = "IPC_LOCK", "to lock memory";
+    IpcOwner = "IPC_OWNER", "to use others' System V objects";
+    SysModule = "SYS_MODULE", "to load kernel modules";
+    SysRawio = "SYS_RAWIO", "to reach ports, memory and disks of the machine";
+    SysChroot = "SYS_CHROOT", "to change its root";
+    SysPtrace = "SYS_PTRACE", "to trace and read others' processes";
+    SysPacct = "SYS_PACCT", "to switch process accounting";
+    SysAdmin = "SYS_ADMIN", "to mount, and to do most of what root does";
+    SysBoot = "SYS_BOOT", "to restart the machine or another kernel";
+    SysNice = "SYS_NICE", "to take processors from others";
+    SysResource = "SYS_RESOURCE", "to go beyond limits and quotas";
+    SysTime = "SYS_TIME", "to set the clock";
+    SysTtyConfig = "SYS_TTY_CONFIG", "to configure terminals";
+    Mknod = "MKNOD", "to make device nodes";
+    Lease = "LEASE", "to take leases on files";
+    AuditWrite = "AUDIT_WRITE", "to write to the audit log";
+    AuditControl = "AUDIT_CONTROL", "to switch auditing";
+    Setfcap = "SETFCAP", "to give capabilities to files";
+    MacOverride = "MAC_OVERRIDE", "to override the security module";
+    MacAdmin = "MAC_ADMIN", "to configure the security module";
+    Syslog = "SYSLOG", "to read the kernel's log and addresses";
+    WakeAlarm = "WAKE_ALARM", "to wake the machine";
+    BlockSuspend = "BLOCK_SUSPEND", "to keep the machine awake";
+    AuditRead = "AUDIT_READ", "to read the audit log";
+    Perfmon = "PERFMON", "to watch the kernel and every process at work";
+    Bpf = "BPF", "to load programs into the kernel";
+    CheckpointRestore = "CHECKPOINT_RESTORE", "to freeze and rebuild processes";
 }
 
 impl Capability {

@@ -5,6 +5,7 @@
 
 mod args;
 mod asked;
+mod audit;
 mod check;
 mod doctor;
 mod output;
@@ -70,6 +71,7 @@ fn perform(command: Command, words: &[OsString], begun: Instant) -> u8 {
         Command::Up(up) => up::up(&up, words, begun),
         Command::Run(flags) => run::run(&flags, words, begun),
         Command::Plan(plan) => plan::plan(&plan),
+        Command::Audit(audit) => audit::audit(&audit),
         Command::Check(check) => check::check(&check),
         Command::Schema { which } => texts::schema(which),
         Command::Explain { what } => texts::explain(what.as_deref()),

@@ -86,7 +86,7 @@ pub fn json(host: &Host, checks: &[Check]) -> String {
     if let Some(map) = value.as_object_mut() {
         map.insert("checks".into(), serde_json::to_value(checks).unwrap_or_default());
     }
-    serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"
+    crate::render::json_text(&value)
 }
 
 /// The oldest kernel that has every call that is made (mount_setattr is the youngest).

@@ -1,10 +1,12 @@
-//! Explains keys, from the schema, and codes of diagnostics, from a table.
+//! Explains keys, from the schema, and codes of diagnostics and holes, from their tables.
 
 mod codes;
+mod holes;
 mod keys;
 
 pub use codes::{CODES, Code};
 
+use crate::plan::Opening;
 use crate::schema;
 
 const EXIT_CODES: &str = "\
@@ -16,7 +18,8 @@ Exit codes of `up` and `run`
   126      the command is there but can't be executed
   127      the command was not found
   137      `limits.memory` or `limits.output` was reached (or SIGKILL ended it)
-`check` exits with 0 or 1, `plan` with 1 where there is none to show.
+`check` exits with 0 or 1, `plan` with 1 where there is none to show, `audit` with 1 above
+`--max` and with 2 where there is no score to tell.
 ";
 
 /// All that can be explained.
@@ -30,15 +33,22 @@ pub fn contents(width: usize) -> String {
     for code in CODES {
         entry(&mut out, code.code, code.means, 24, width);
     }
+    out.push_str("\nHoles that `audit` tells (`sixdocker explain HOLE` tells more)\n");
+    for hole in Opening::ALL {
+        entry(&mut out, hole.id(), &holes::summary(*hole), 24, width);
+    }
     out.push('\n');
     out.push_str(EXIT_CODES);
     out
 }
 
-/// What a key or a code means, or what to ask instead.
+/// What a key, a code or a hole means, or what to ask instead.
 pub fn about(what: &str, width: usize) -> Result<String, String> {
     if let Some(code) = CODES.iter().find(|code| code.code == what) {
         return Ok(code.page(width));
+    }
+    if let Some(page) = holes::page(what, width) {
+        return Ok(page);
     }
     let schema = schema::manifest();
     if let Some(page) = keys::page(schema, what, width) {
@@ -46,17 +56,19 @@ pub fn about(what: &str, width: usize) -> Result<String, String> {
     }
     let name = crate::render::tame(what);
     let known = keys::all(schema).into_iter().map(|(key, _)| key);
-    let known: Vec<_> = known.chain(CODES.iter().map(|code| code.code.to_owned())).collect();
+    let codes = CODES.iter().map(|code| code.code);
+    let others = codes.chain(Opening::ALL.iter().map(|hole| hole.id())).map(str::to_owned);
+    let known: Vec<_> = known.chain(others).collect();
     let near = known
         .iter()
         .map(|word| (strsim::damerau_levenshtein(word, what), word))
         .filter(|(distance, word)| *distance <= (word.len() / 3).max(2))
         .min();
     let hint = near.map_or_else(
-        || "`sixdocker explain` lists all keys and codes".to_owned(),
+        || "`sixdocker explain` lists all keys, codes and holes".to_owned(),
         |(_, word)| format!("did you mean `{word}`?"),
     );
-    Err(format!("sixdocker: there is no key and no code `{name}`: {hint}"))
+    Err(format!("sixdocker: there is no key, no code and no hole `{name}`: {hint}"))
 }
 
 /// `  WORD   a sentence, wrapped beside it`

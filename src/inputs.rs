@@ -47,6 +47,8 @@ pub struct Inputs {
     pub group: Option<String>,
     /// Every path of the host that the manifest names, as an absolute path.
     pub paths: BTreeMap<PathBuf, Found>,
+    /// Where those lead that are, or lie below, symbolic links or `..`.
+    pub real: BTreeMap<PathBuf, PathBuf>,
     /// Of each of them where nothing is: why, or what may have been meant.
     pub hints: BTreeMap<PathBuf, String>,
     /// What stands in a root file system that is a directory, at the paths where something is

@@ -9,6 +9,7 @@
 //! Every arrow is one room and goes one way. What stands left of `execute` is pure, but for
 //! `probe` and `check`, which look at the machine and change nothing.
 
+pub mod audit;
 pub mod capability;
 pub mod cause;
 pub mod check;

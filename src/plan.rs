@@ -9,6 +9,7 @@
 //! init                  └──────────────── init ── (spawn) ── command ── exec
 //! ```
 
+mod holes;
 mod listing;
 mod show;
 mod steps;
@@ -23,7 +24,9 @@ use crate::capability::Capability;
 use crate::seccomp::Filter;
 use crate::source::Pointer;
 
-pub use listing::{Line, json, listing};
+pub use holes::{Hole, Opening};
+pub use listing::{Line, holes, json, listing};
+pub(crate) use listing::{asked, wrapped};
 pub use steps::{AnyStep, Side};
 
 /// The most mounts that are handed to init with their ids mapped.
@@ -54,17 +57,8 @@ pub struct Plan {
     pub supervise: Supervise,
     /// What the host could not give and `allow_degraded` let go.
     pub degraded: Vec<Degraded>,
-    /// What the manifest opens that is shut by default, and what can't be shut here.
+    /// What the manifest opens, and what is open by default.
     pub holes: Vec<Hole>,
-}
-
-/// Something that is open.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Hole {
-    /// What it allows, in one sentence.
-    pub text: String,
-    /// What asked for it.
-    pub origin: Origin,
 }
 
 /// One thing to do, and what asked for it.

@@ -7,6 +7,7 @@ mod command;
 mod dev;
 mod draft;
 mod env_file;
+mod exposure;
 mod files;
 mod foreign;
 mod groups;
@@ -51,6 +52,7 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
     let streams = streams::choose(draft);
     let security = security::choose(draft);
     let network = isolation::network(draft);
+    draft.may_degrade();
 
     let mut init = [
         vec![

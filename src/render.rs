@@ -17,7 +17,7 @@ use crate::source::{Document, Source};
 
 pub use escape::{acts, tame};
 pub use human::human;
-pub use machine::{Item, github, json};
+pub use machine::{Item, github, json, json_text};
 pub use style::Style;
 
 /// Where a problem is, as bytes of the text.

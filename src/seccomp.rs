@@ -33,6 +33,10 @@ pub struct Filter {
     /// How it differs from `default` for a command without capabilities.
     #[serde(skip_serializing_if = "Difference::is_empty")]
     pub difference: Difference,
+    /// What the manifest's words about the filter let through, besides what capabilities and
+    /// `nested_namespaces` open.
+    #[serde(skip)]
+    pub opened: Opened,
     /// Names in a profile that are no system calls of this architecture.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<String>,
@@ -76,6 +80,37 @@ impl Difference {
     }
 }
 
+/// System calls that are let through, or with arguments with which the default refuses them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Those that `loose` lets through as well.
+    pub more: Vec<&'static str>,
+    /// Those that no level does.
+    pub most: Vec<&'static str>,
+}
+
+impl Opened {
+    fn by(security: &Security, policy: &Policy) -> Self {
+        let openers = Openers::new(&security.capabilities, security.nested_namespaces);
+        let level = |level| levels::policy(level, openers, policy.architecture);
+        let (usual, loose) = (level(SecurityLevel::Default), level(SecurityLevel::Loose));
+        let mut opened = Self::default();
+        for call in CALLS {
+            let Some(number) = call.number(policy.architecture) else { continue };
+            let after = at(policy, number);
+            if at(&loose, number).opened_by(&after) {
+                opened.most.push(call.name);
+            } else if at(&usual, number).opened_by(&after) {
+                opened.more.push(call.name);
+            }
+        }
+        if policy.beyond.passes() {
+            opened.most.push("what this program knows no name of");
+        }
+        opened
+    }
+}
+
 /// A policy, and what there is to tell about it.
 #[derive(Debug)]
 pub struct Draft {
@@ -106,7 +141,10 @@ pub fn filter(
     let allowed = |call: &&Call| reach(&draft.policy, call) > Reach::Nothing;
     let allowed = CALLS.iter().filter(allowed).count();
     let difference = difference(security, &draft.policy);
-    Ok(Some(Filter { name: draft.name, allowed, difference, unknown: draft.unknown, program }))
+    let silent = security.seccomp == Seccomp::default() && security.level != SecurityLevel::Loose;
+    let opened = if silent { Opened::default() } else { Opened::by(security, &draft.policy) };
+    let Draft { name, unknown, .. } = draft;
+    Ok(Some(Filter { name, allowed, difference, opened, unknown, program }))
 }
 
 /// BPF_MAXINSNS

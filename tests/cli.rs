@@ -27,8 +27,18 @@ fn shell(dir: &Path, line: &str) -> Ran {
 
 #[test]
 fn help_shows_an_example_of_every_command() {
-    let commands =
-        ["up", "run", "plan", "check", "schema", "explain", "doctor", "completions", "man"];
+    let commands = [
+        "up",
+        "run",
+        "plan",
+        "audit",
+        "check",
+        "schema",
+        "explain",
+        "doctor",
+        "completions",
+        "man",
+    ];
     for command in commands {
         let text = ours(&[command, "--help"]).expect(0).stdout;
         assert!(text.contains(&format!("  sixdocker {command}")), "{text}");

@@ -4,15 +4,17 @@
 //! is committed. A combination that is refused is pinned with all its problems.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sixdocker::host::Host;
-use sixdocker::inputs::{Found, Inputs};
 use sixdocker::manifest::{Manifest, Variables};
 use sixdocker::plan::{Line, Plan, listing};
 use sixdocker::planner;
 use sixdocker::source::{Document, Source};
+use support::{host, inputs};
 
 fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plans")
@@ -28,49 +30,6 @@ fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
 
 fn stem(path: &Path) -> &str {
     path.file_stem().unwrap().to_str().unwrap()
-}
-
-fn host(path: &Path) -> Host {
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-/// What a machine of nobody's holds at the paths that the manifests name.
-fn inputs(stem: &str) -> Inputs {
-    let link = |to: &str| Found::Link(to.into());
-    let paths = [
-        ("/usr", Found::Directory),
-        ("/bin", link("usr/bin")),
-        ("/sbin", link("usr/sbin")),
-        ("/lib", link("usr/lib")),
-        ("/lib64", link("usr/lib64")),
-        ("/etc/alternatives", Found::Directory),
-        ("/etc/ld.so.cache", Found::File(None)),
-        ("/etc/ssl/certs", Found::Directory),
-        ("/etc/resolv.conf", Found::File(Some("nameserver 192.0.2.1\n".into()))),
-        ("/m/rootfs", Found::Directory),
-        ("/m/data", Found::Directory),
-        ("/m/kept", Found::Directory),
-        ("/m/work", Found::Directory),
-        ("/dev/kvm", Found::Device('c', 10, 232)),
-        ("/dev/sda", Found::Device('b', 8, 0)),
-    ];
-    let inside = [("/etc/hosts", Found::File(None)), ("/again", Found::Missing)];
-    let environment = [("TERM", "xterm-256color"), ("SECRET", "1")];
-    let text = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-    Inputs {
-        base: "/m".into(),
-        stem: stem.into(),
-        environment: environment.into_iter().map(text).collect(),
-        terminals: [false; 3],
-        owned: [false; 3],
-        filesystems: [("/usr".into(), 0xef53), ("/m/rootfs".into(), 0xef53)].into(),
-        passwd: Some("root:x:0:0:root:/root:/bin/sh\n".into()),
-        group: Some("root:x:0:\n".into()),
-        paths: paths.into_iter().map(|(path, found)| (path.into(), found)).collect(),
-        inside: inside.into_iter().map(|(path, found)| (path.to_owned(), found)).collect(),
-        disks: BTreeMap::new(),
-        hints: BTreeMap::new(),
-    }
 }
 
 fn document(path: &Path) -> (Source, Document) {
@@ -171,7 +130,7 @@ fn the_same_data_stands_in_json() {
         let steps: Vec<_> =
             plan.steps().iter().map(|step| (step.n.into(), step.action.to_string())).collect();
         assert_eq!(told, steps);
-        let holes: Vec<_> = plan.holes.iter().map(|hole| hole.text.as_str()).collect();
+        let holes: Vec<_> = plan.holes.iter().map(sixdocker::plan::Hole::text).collect();
         let open = json["holes"].as_array().unwrap();
         assert_eq!(
             open.iter().map(|hole| hole["text"].as_str().unwrap()).collect::<Vec<_>>(),

@@ -162,7 +162,7 @@ fn every_file_that_it_links_to_is_there() {
 fn every_command_is_named() {
     let help = run(sixdocker().arg("--help")).expect(0).stdout;
     for command in
-        ["up", "run", "plan", "check", "schema", "explain", "doctor", "completions", "man"]
+        ["up", "run", "plan", "audit", "check", "schema", "explain", "doctor", "completions", "man"]
     {
         assert!(
             help.lines().any(|line| line.trim_start().starts_with(command)),

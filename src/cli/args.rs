@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::run::Run;
+use crate::audit::Score;
 
 const EXIT_CODES: &str = "\
 Exit codes of `up` and `run`:
@@ -62,6 +63,15 @@ Examples:
   sixdocker plan build.yaml
   sixdocker plan build.yaml --host ci-machine.json --format json")]
     Plan(Plan),
+    /// Tells how exposed a sandbox is: every hole, what it allows, who asked, how it is shut
+    #[command(after_help = "\
+The score is from 0.0 (nothing is open) to 10.0 (nothing is contained).
+Exits with 1 if it is above --max, and with 2 if there is no score to tell.
+
+Examples:
+  sixdocker audit build.yaml
+  sixdocker audit build.yaml --host ci-machine.json --max 1.5")]
+    Audit(Audit),
     /// Says everything that is wrong with manifests
     #[command(after_help = "\
 Exits with 0 if nothing is wrong, else with 1.
@@ -77,14 +87,14 @@ Examples:
         #[arg(value_enum, default_value = "manifest")]
         which: Schema,
     },
-    /// Explains a key of the manifest or a code of a diagnostic; without one, lists them
+    /// Explains a key of the manifest, a code of a diagnostic or a hole; without one, lists them
     #[command(after_help = "\
 Examples:
   sixdocker explain limits.memory
   sixdocker explain unknown_key")]
     Explain {
-        /// A key, such as limits.memory, or a code, such as `unknown_key`
-        #[arg(value_name = "KEY|CODE")]
+        /// A key, such as limits.memory, a code, such as `unknown_key`, or a hole of `audit`
+        #[arg(value_name = "KEY|CODE|HOLE")]
         what: Option<String>,
     },
     /// Looks whether this machine can do what sandboxes need, and how to mend it
@@ -144,6 +154,21 @@ pub(super) struct Plan {
     /// Plans for a recorded machine: what `doctor --format json` printed there
     #[arg(long, value_name = "FILE")]
     pub(super) host: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Audit {
+    #[command(flatten)]
+    pub(super) given: Given,
+    /// For people, or the score and the holes as JSON
+    #[arg(long, value_enum, default_value = "human")]
+    pub(super) format: Format,
+    /// Audits for a recorded machine: what `doctor --format json` printed there
+    #[arg(long, value_name = "FILE")]
+    pub(super) host: Option<PathBuf>,
+    /// Exits with 1 if the score is above this
+    #[arg(long, value_name = "SCORE", value_parser = Score::read)]
+    pub(super) max: Option<Score>,
 }
 
 #[derive(Debug, Args)]

@@ -101,6 +101,25 @@ impl Asked {
             .map_err(|problems| check::sorted(&self.source, document, problems))
     }
 
+    /// The plan for this host, as it is where all streams are pipes: the same wherever its
+    /// listing is printed to.
+    pub(super) fn plan_with_pipes(&self, host: &Host) -> Result<Plan, Vec<Problem>> {
+        let inputs = Inputs::look(&self.manifest, &self.base, &self.stem);
+        let inputs = Inputs { terminals: [false; 3], owned: [false; 3], ..inputs };
+        planner::plan(&self.manifest, host, &inputs)
+    }
+
+    /// The manifest that the command line names, and the machine: the recorded one, or this.
+    /// What is wrong with either has been told where there is none.
+    pub(super) fn on_host(given: &Given, recorded: Option<&Path>) -> Option<(Self, Host)> {
+        let recorded = recorded.map(super::plan::recorded).transpose();
+        let recorded = recorded.map_err(|text| output::complain(&text)).ok()?;
+        let asked = Self::given(given, recorded.as_ref());
+        let asked = asked.map_err(|refused| refused.complain()).ok()?;
+        let host = recorded.unwrap_or_else(|| asked.host());
+        Some((asked, host))
+    }
+
     /// What this manifest needs to know of this machine.
     pub(super) fn host(&self) -> Host {
         probe::host(Some(&self.manifest))

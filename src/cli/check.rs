@@ -76,7 +76,7 @@ fn text(all: &[(Source, Checked)], format: Faults) -> String {
                     render::json(&checked.problems, source, checked.document.as_ref())
                 })
                 .collect();
-            serde_json::to_string_pretty(&items).unwrap_or_else(|error| error.to_string())
+            render::json_text(&items)
         }
     }
 }

@@ -12,21 +12,10 @@ use crate::source::Pointer;
 
 /// Prints the plan.
 pub(super) fn plan(args: &Args) -> u8 {
-    let host = match args.host.as_deref().map(recorded).transpose() {
-        Ok(host) => host,
-        Err(text) => {
-            output::complain(&text);
-            return 1;
-        }
+    let Some((asked, host)) = Asked::on_host(&args.given, args.host.as_deref()) else {
+        return 1;
     };
-    let asked = match Asked::given(&args.given, host.as_ref()) {
-        Ok(asked) => asked,
-        Err(refused) => {
-            refused.complain();
-            return 1;
-        }
-    };
-    match asked.plan(&host.unwrap_or_else(|| asked.host())) {
+    match asked.plan(&host) {
         Ok(plan) => output::print(&text(&asked, &plan, args.format), 0),
         Err(problems) => {
             asked.tell(&problems);

@@ -100,7 +100,20 @@ impl Inputs {
         {
             self.hints.insert(path.clone(), hint);
         }
+        self.follow(&path);
         self.paths.insert(path, found);
+    }
+
+    /// Where a path leads; of a file that is still to be made, its directory.
+    fn follow(&mut self, path: &Path) {
+        let whole = std::fs::canonicalize(path);
+        let made = || {
+            let dir = std::fs::canonicalize(path.parent()?).ok()?;
+            Some(dir.join(path.file_name()?))
+        };
+        if let Some(real) = whole.ok().or_else(made).filter(|real| real != path) {
+            self.real.insert(path.to_owned(), real);
+        }
     }
 
     fn unfollowed(&mut self, path: &str) {
@@ -200,9 +213,11 @@ impl Inputs {
         }
         if let Output::File(path) = &manifest.stdout {
             self.glance(path);
+            self.follow(&self.place(path));
         }
         if let ErrorOutput::File(path) = &manifest.stderr {
             self.glance(path);
+            self.follow(&self.place(path));
         }
     }
 

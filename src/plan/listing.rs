@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::{Origin, Plan, Side};
+use super::{Hole, Origin, Plan, Side};
 use crate::diagnostic::Place;
 use crate::source::{Document, Pointer, Source};
 
@@ -42,7 +42,7 @@ pub fn listing(plan: &Plan, line: impl Fn(&Pointer) -> Option<Line>, width: usiz
     if !plan.holes.is_empty() {
         out.push_str("\nWhat is open:\n");
         for hole in &plan.holes {
-            beside(&mut out, "  * ", &hole.text, &asked(&hole.origin, &line), left, width);
+            beside(&mut out, "  * ", &hole.text(), &asked(&hole.origin, &line), left, width);
         }
     }
     if !plan.degraded.is_empty() {
@@ -73,7 +73,24 @@ pub fn json(plan: &Plan, line: impl Fn(&Pointer) -> Option<Line>) -> String {
             _ => {}
         }
     }
-    serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"
+    value["holes"] = holes(&plan.holes, line);
+    crate::render::json_text(&value)
+}
+
+/// The holes as data, each with the line that asked for it.
+pub fn holes<'h>(
+    holes: impl IntoIterator<Item = &'h Hole>,
+    line: impl Fn(&Pointer) -> Option<Line>,
+) -> serde_json::Value {
+    let one = |hole: &Hole| {
+        let mut value = serde_json::to_value(hole).unwrap_or_default();
+        let asked = Some(&hole.origin).filter(|origin| !origin.default);
+        if let Some(line) = asked.and_then(|origin| line(&origin.key)) {
+            value["line"] = line.number.into();
+        }
+        value
+    };
+    holes.into_iter().map(one).collect()
 }
 
 fn side(side: Side) -> &'static str {
@@ -85,7 +102,7 @@ fn side(side: Side) -> &'static str {
 }
 
 /// Who asked: a line of the manifest, or a default.
-fn asked(origin: &Origin, line: &impl Fn(&Pointer) -> Option<Line>) -> String {
+pub(crate) fn asked(origin: &Origin, line: &impl Fn(&Pointer) -> Option<Line>) -> String {
     let found = if origin.default { None } else { line(&origin.key) };
     match found {
         Some(Line { number, text }) => format!("{number}: {}", super::show::tame(text.trim())),
@@ -114,7 +131,7 @@ fn beside(out: &mut String, head: &str, left: &str, right: &str, split: usize, w
 }
 
 /// Lines of at most `width` columns, broken at blanks where there are any.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let mut word = word;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::inputs::Inputs;
 use crate::manifest;
-use crate::plan::{Command, Exec, Init, Spawn, Step, Verify};
+use crate::plan::{Command, Exec, Init, Opening, Spawn, Step, Verify};
 use crate::source::Pointer;
 
-use super::draft::{Draft, asked, default, either, key, step};
+use super::draft::{Draft, asked, at, default, either, key, step};
 use super::env_file;
 use super::files;
 use super::identity::Identity;
@@ -107,11 +107,20 @@ fn environment(draft: &mut Draft<'_>, identity: &Identity, streams: &Streams) ->
         let place = if one { key("env_file") } else { key("env_file").index(n) };
         from_file(draft, &mut all, &draft.path(file), &place);
     }
-    for pattern in &manifest.pass_env {
+    for (n, pattern) in manifest.pass_env.iter().enumerate() {
+        let origin = at(key("pass_env").index(n));
+        match pattern.0.as_str() {
+            "*" => draft.hole(Opening::CallerEnvironment, "", &origin),
+            some => draft.hole(Opening::CallerVariables, some, &origin),
+        }
         let passed = draft.inputs.environment.iter().filter(|(name, _)| matches(&pattern.0, name));
         all.extend(passed.map(|(name, value)| (name.clone(), value.clone())));
     }
     for (name, value) in &manifest.environment.0 {
+        if value.is_none() {
+            let origin = at(key("environment").key(name));
+            draft.hole(Opening::CallerVariables, name, &origin);
+        }
         match value.as_ref().or_else(|| draft.inputs.environment.get(name)) {
             Some(value) => _ = all.insert(name.clone(), value.clone()),
             None => {
@@ -165,6 +174,9 @@ fn from_file(draft: &mut Draft<'_>, all: &mut Variables, path: &std::path::Path,
     match env_file::parse(&text) {
         Ok(variables) => {
             for (name, value) in variables {
+                if value.is_none() {
+                    draft.hole(Opening::CallerVariables, &name, &at(place.clone()));
+                }
                 let value = value.or_else(|| draft.inputs.environment.get(&name).cloned());
                 all.extend(value.map(|value| (name, value)));
             }

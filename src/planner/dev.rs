@@ -12,6 +12,11 @@ use super::root::{Tree, Whose};
 /// The nodes that every program may count on.
 const NODES: [&str; 6] = ["full", "null", "random", "tty", "urandom", "zero"];
 
+/// A node that every sandbox has.
+pub(super) fn is_usual(path: &str) -> bool {
+    path.strip_prefix("/dev/").is_some_and(|name| NODES.contains(&name))
+}
+
 const LINKS: [(&str, &str); 5] = [
     ("fd", "/proc/self/fd"),
     ("ptmx", "pts/ptmx"),

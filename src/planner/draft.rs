@@ -6,7 +6,7 @@ use crate::diagnostic::{Place, Problem};
 use crate::host::Host;
 use crate::inputs::{Found, Inputs};
 use crate::manifest::{Degradable, Manifest};
-use crate::plan::{Degraded, Hole, Origin, Plan, Step};
+use crate::plan::{Degraded, Hole, Opening, Origin, Plan, Step};
 use crate::source::Pointer;
 
 /// What every room of the planner sees, and where it leaves what it can't do.
@@ -41,6 +41,11 @@ impl<'a> Draft<'a> {
         self.inputs.place(path)
     }
 
+    /// Where a path of the host leads, links followed.
+    pub(super) fn real(&self, path: &Path) -> PathBuf {
+        self.inputs.real.get(path).map_or(path, PathBuf::as_path).to_owned()
+    }
+
     /// Something is wrong.
     pub(super) fn wrong(
         &mut self,
@@ -65,9 +70,24 @@ impl<'a> Draft<'a> {
         self.problems.extend(problems);
     }
 
-    /// Something is open.
-    pub(super) fn hole(&mut self, text: impl Into<String>, origin: &Origin) {
-        self.holes.push(Hole { text: text.into(), origin: origin.clone() });
+    /// Something is open. What was told already is not told again, but that the manifest asks
+    /// for it goes before that a default does.
+    pub(super) fn hole(&mut self, opening: Opening, about: impl Into<String>, origin: &Origin) {
+        let hole = Hole { opening, about: about.into(), origin: origin.clone() };
+        let same = |told: &&mut Hole| (told.opening, &told.about) == (opening, &hole.about);
+        match self.holes.iter_mut().find(same) {
+            Some(told) if told.origin.default => *told = hole,
+            Some(_) => {}
+            None => self.holes.push(hole),
+        }
+    }
+
+    /// What the manifest would do without.
+    pub(super) fn may_degrade(&mut self) {
+        for (n, what) in self.manifest.allow_degraded.iter().enumerate() {
+            let origin = at(key("allow_degraded").index(n));
+            self.hole(Opening::MayDegrade, format!("`{}`", word(*what)), &origin);
+        }
     }
 
     /// Something can't be had here. True: `allow_degraded` lets it go, and that is noted.

@@ -8,6 +8,7 @@ use crate::plan::{Init, Origin, Step};
 use crate::source::Pointer;
 
 use super::draft::{Draft, asked, at, default, either, key, step};
+use super::exposure;
 use super::identity::{self, Identity};
 use super::isolation::hostname;
 use super::passwd;
@@ -40,8 +41,9 @@ pub(super) fn content(
     match content {
         FileContent::Text(text) => Some(text.clone()),
         FileContent::Source(path) => {
-            let path = draft.path(path);
-            text(draft, &path, &place.key("source"))
+            let (path, place) = (draft.path(path), place.key("source"));
+            exposure::seen(draft, &path, &at(place.clone()));
+            text(draft, &path, &place)
         }
     }
 }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::host::{Cgroups, Hierarchy, Host};
 use crate::manifest::{Cgroup, CgroupManager, Degradable};
-use crate::plan::{Accounts, CgroupVersion, Group, Init, Namespace, Origin, Prepare, Step};
+use crate::plan::{
+    Accounts, CgroupVersion, Group, Init, Namespace, Opening, Origin, Prepare, Step,
+};
 use crate::source::Pointer;
 
 use super::draft::{Draft, asked, at, either, key, step};
@@ -129,6 +131,14 @@ impl Groups {
         Some(group)
     }
 
+    /// One of these files is written.
+    fn writes(&self, files: &[&str]) -> bool {
+        self.prepare.iter().any(|step| match &step.action {
+            Prepare::WriteCgroup { path, .. } => files.iter().any(|file| path.ends_with(file)),
+            _ => false,
+        })
+    }
+
     fn write(&mut self, group: &Group, files: &[(String, String)], origin: &Origin) {
         for (file, value) in files {
             let path = group.path.join(file);
@@ -144,6 +154,7 @@ pub(super) fn choose(draft: &mut Draft<'_>, isolation: &Isolation) -> Groups {
     let name = format!("sixdocker-{}-{}", draft.name, draft.host.run);
     let site = Site::of(draft.host, &draft.manifest.cgroup, name);
     if refused(draft, &limits) || unmanaged(draft, &site) {
+        unlimited(draft, &groups);
         return groups;
     }
     for limit in &limits {
@@ -158,6 +169,7 @@ pub(super) fn choose(draft: &mut Draft<'_>, isolation: &Isolation) -> Groups {
     watch(draft, &mut groups);
     enable(&site, &mut groups, &limits);
     scope(draft, &site, &mut groups);
+    unlimited(draft, &groups);
     groups
 }
 
@@ -438,20 +450,44 @@ fn whole_tree(draft: &mut Draft<'_>, groups: &mut Groups, isolation: &Isolation,
     let origin = at(key("namespaces").key("pid"));
     match site.usable("pids") {
         Some(usable) => _ = groups.make(site, usable, &origin),
-        None => draft.hole("processes that the command leaves behind outlive it: no PID namespace and no control group holds them together", &origin),
+        None => draft.hole(Opening::LeftBehind, "", &origin),
     }
 }
 
 /// The kernel's limit of processes per user does not bind root, so root's sandboxes get a group.
 fn processes(draft: &mut Draft<'_>, groups: &mut Groups, site: &Site) {
-    if draft.host.uid != 0 || draft.manifest.limits.pids.is_some() {
-        return;
-    }
-    if place(site, limits::PIDS).is_ok() {
+    let none = draft.host.uid == 0 && draft.manifest.limits.pids.is_none();
+    if none && place(site, limits::PIDS).is_ok() {
         apply(draft, groups, &limits::default_pids(), site);
-    } else {
-        let origin = Origin { key: key("limits").key("pids"), default: true };
-        draft.hole("nothing limits the number of processes: root is not bound by `ulimits.nproc`, and no control group can be had", &origin);
+    }
+}
+
+/// What nothing limits.
+fn unlimited(draft: &mut Draft<'_>, groups: &Groups) {
+    let place = |word: &str| key("limits").key(word);
+    let default = |word: &str| Origin { key: place(word), default: true };
+    if !groups.writes(&["memory.max", "memory.limit_in_bytes"]) {
+        draft.hole(Opening::AllMemory, "", &default("memory"));
+    }
+    if !groups.writes(&["cpu.max", "cpu.cfs_quota_us", "cpuset.cpus"]) {
+        draft.hole(Opening::AllProcessors, "", &default("cpus"));
+    }
+    let counted = draft.manifest.limits.cpu_time.is_some() && groups.accounts.cpu.is_some();
+    if draft.manifest.timeout.is_none() && !counted {
+        draft.hole(Opening::AllTime, "", &super::draft::default("timeout"));
+    }
+    if draft.host.uid == 0 && !groups.pids {
+        let why = "root is not bound by `ulimits.nproc`, and no control group can be had";
+        draft.hole(Opening::AllProcesses, why, &default("pids"));
+    }
+    match draft.manifest.limits.pids {
+        Some(many) if many > limits::DEFAULT_PIDS => {
+            draft.hole(Opening::ManyProcesses, many.to_string(), &at(place("pids")));
+        }
+        _ => {}
+    }
+    for file in draft.manifest.limits.cgroup.keys() {
+        draft.hole(Opening::RawLimit, file, &at(place("cgroup").key(file)));
     }
 }
 

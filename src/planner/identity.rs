@@ -6,7 +6,7 @@ use crate::capability::Capability;
 use crate::host::Subordinate;
 use crate::inputs::Found;
 use crate::manifest::{Id, User};
-use crate::plan::{Attend, IdKind, IdRange, Init, Namespace, Origin, Step};
+use crate::plan::{Attend, IdKind, IdRange, Init, Namespace, Opening, Origin, Step};
 use crate::source::Pointer;
 
 use super::draft::{Draft, asked, default, either, key, step};
@@ -66,6 +66,12 @@ pub(super) fn choose(draft: &mut Draft<'_>, isolation: &Isolation) -> Identity {
     if !isolation.has(Namespace::User) || draft.host.privileged {
         if isolation.has(Namespace::User) {
             direct(draft, &mut identity, &groups, &user_origin);
+        }
+        if identity.foreign.is_none() {
+            for (n, group) in groups.iter().enumerate() {
+                let origin = super::draft::at(key("groups").index(n));
+                draft.hole(Opening::HostGroup, group.to_string(), &origin);
+            }
         }
         set(&mut identity, groups, &user_origin);
     } else if let Some(why) = wide(draft, &groups) {
@@ -176,11 +182,7 @@ fn keeps_groups(draft: &mut Draft<'_>, origin: &Origin) {
         return;
     }
     let list: Vec<_> = groups.iter().map(ToString::to_string).collect();
-    let text = format!(
-        "the command keeps the caller's supplementary groups ({}), which an ordinary user can't give up: it may use what those groups may",
-        list.join(", ")
-    );
-    draft.hole(text, origin);
+    draft.hole(Opening::CallerGroups, list.join(", "), origin);
 }
 
 /// The caller's id and its subordinate ids, mapped by the helpers.
@@ -241,7 +243,7 @@ fn direct(draft: &mut Draft<'_>, identity: &mut Identity, groups: &[u32], user: 
     let gids = [&[0, identity.gid], groups].concat();
     identity.foreign = foreign(draft, &[uids.as_slice(), &gids].concat());
     if all && identity.foreign.is_none() {
-        draft.hole("every user and group id up to 65535 is mapped to the host's own", &origin);
+        draft.hole(Opening::AllIds, "", &origin);
     }
     let first = identity.foreign.unwrap_or_default();
     let uids = ranges(uids, all, first);
@@ -261,12 +263,7 @@ fn foreign(draft: &mut Draft<'_>, ids: &[u32]) -> Option<u32> {
         return None;
     }
     foreign::first(draft, ids)
-        .map_err(|why| {
-            let text = format!(
-                "user 0 of the sandbox is the host's root, if without any capability: {why}"
-            );
-            draft.hole(text, &default("userns"));
-        })
+        .map_err(|why| draft.hole(Opening::HostRoot, why, &default("userns")))
         .ok()
 }
 

@@ -1,7 +1,7 @@
 //! Namespaces: which are made, when, and what is shared with the host instead.
 
 use crate::manifest::{Degradable, Namespaces, Network, Proc, Sharing, Userns};
-use crate::plan::{Init, Namespace, Origin, Prepare, Step};
+use crate::plan::{Init, Namespace, Opening, Origin, Prepare, Step};
 
 use super::draft::{Draft, asked, at, default, either, key, step};
 use super::groups::Groups;
@@ -47,26 +47,16 @@ pub(super) fn choose(draft: &mut Draft<'_>) -> Isolation {
     }
     let Namespaces { pid, ipc, uts, cgroup, time } = draft.manifest.namespaces;
     let pid = if proc == Proc::Outer { Sharing::Host } else { pid };
-    for (word, sharing, namespace, allows) in [
-        (
-            "pid",
-            pid,
-            Namespace::Pid,
-            "the command sees the processes of the host, and may signal those of the same user",
-        ),
-        ("uts", uts, Namespace::Uts, "the command shares the host's name"),
-        (
-            "ipc",
-            ipc,
-            Namespace::Ipc,
-            "the command shares System V and POSIX message queues, semaphores and memory of the host",
-        ),
-        ("cgroup", cgroup, Namespace::Cgroup, "the command sees the host's control group paths"),
+    for (word, sharing, namespace, opening) in [
+        ("pid", pid, Namespace::Pid, Opening::HostProcesses),
+        ("uts", uts, Namespace::Uts, Opening::HostName),
+        ("ipc", ipc, Namespace::Ipc, Opening::HostIpc),
+        ("cgroup", cgroup, Namespace::Cgroup, Opening::HostCgroupPaths),
     ] {
         if sharing == Sharing::Private {
             in_clone.push(namespace);
         } else if draft.manifest.namespaces_given(word) {
-            draft.hole(allows, &at(key("namespaces").key(word)));
+            draft.hole(opening, "", &at(key("namespaces").key(word)));
         }
     }
     if time == Sharing::Private {
@@ -108,7 +98,7 @@ fn user(draft: &mut Draft<'_>) -> bool {
             let help = "leave `userns` out: an ordinary user gets a namespace of its own";
             draft.wrong("needs_root", &origin.key, text, "needs root", help);
         }
-        draft.hole("the command's user ids are the host's: a way out of the sandbox is a way into the host's account", &origin);
+        draft.hole(Opening::HostIds, "", &origin);
         return false;
     }
     if let Some(reason) = draft.host.userns_forbidden.clone() {
@@ -129,7 +119,7 @@ fn choose_proc(draft: &mut Draft<'_>) -> Proc {
     match draft.manifest.proc {
         Proc::None => return Proc::None,
         Proc::Outer => {
-            outer_is_open(draft, &asked("proc"));
+            draft.hole(Opening::HostProcesses, "", &asked("proc"));
             return Proc::Outer;
         }
         Proc::Auto if shared => return Proc::Outer,
@@ -150,16 +140,12 @@ fn choose_proc(draft: &mut Draft<'_>) -> Proc {
     if draft.manifest.proc == Proc::Auto && draft.allows(Degradable::PidNamespace) {
         let reason = format!("{reason}; the surrounding PID namespace and its /proc are used");
         draft.lost(Degradable::PidNamespace, &key("proc"), &reason, "");
-        outer_is_open(draft, &default("proc"));
+        draft.hole(Opening::HostProcesses, "", &asked("allow_degraded"));
         return Proc::Outer;
     }
     let help = "write `proc: none` to go without /proc, or `proc: outer` to share the surrounding PID namespace";
     draft.lost(Degradable::FreshProc, &key("proc"), &reason, help);
     Proc::None
-}
-
-fn outer_is_open(draft: &mut Draft<'_>, origin: &Origin) {
-    draft.hole("the command shares the surrounding PID namespace: it sees the processes there, and may signal those of the same user", origin);
 }
 
 /// The network namespace that is entered before the clone.
@@ -168,7 +154,7 @@ pub(super) fn network(draft: &mut Draft<'_>) -> Vec<Step<Prepare>> {
     match &draft.manifest.network {
         Network::None => Vec::new(),
         Network::Host => {
-            draft.hole("the command has the host's network: it reaches every address that the host reaches, its loopback services and abstract sockets too", &origin);
+            draft.hole(Opening::HostNetwork, "", &origin);
             Vec::new()
         }
         Network::Path(path) => {
@@ -185,7 +171,7 @@ pub(super) fn network(draft: &mut Draft<'_>) -> Vec<Step<Prepare>> {
                     "run as root, or write `network: none`",
                 );
             }
-            draft.hole(format!("the command has the network of {}", path.display()), &origin);
+            draft.hole(Opening::JoinedNetwork, path.display().to_string(), &origin);
             vec![step(Prepare::JoinNetwork { path }, &origin)]
         }
     }

@@ -5,6 +5,7 @@
 
 use crate::inputs::Found;
 use crate::manifest::{Degradable, Io, Size};
+use crate::plan::{Opening, Origin};
 use crate::source::Pointer;
 
 use super::draft::{Draft, key};
@@ -48,12 +49,30 @@ fn file(name: &str, value: impl std::fmt::Display) -> Way {
 
 /// Every limit that the manifest sets.
 pub(super) fn limits(draft: &mut Draft<'_>) -> Vec<Limit> {
+    favoured(draft);
     let mut all = memory(draft);
     all.extend(cpu(draft));
     all.extend(pids(draft));
     all.extend(io(draft));
     all.extend(hugetlb(draft));
     all
+}
+
+/// What gives the command more than its neighbours have.
+fn favoured(draft: &mut Draft<'_>) {
+    let limits = &draft.manifest.limits;
+    let above = |weight: Option<u32>| weight.is_some_and(|weight| weight > 100);
+    for (word, more) in [
+        ("memory_low", limits.memory_low.is_some()),
+        ("cpu_weight", above(limits.cpu_weight)),
+        ("io_weight", above(limits.io_weight)),
+    ] {
+        if more {
+            let place = key("limits").key(word);
+            let about = format!("`{place}`");
+            draft.hole(Opening::Favoured, about, &Origin { key: place, default: false });
+        }
+    }
 }
 
 fn limit(word: &str, controller: Controller, v1: Way, v2: Way) -> Limit {

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use crate::inputs::Found;
 use crate::manifest::{AbsolutePath, FileContent, Mode, Mount, MountKind, Size, Tmpfs};
-use crate::plan::{Bind, Init, KernelMount, MountFlags, Namespace, Origin, Step};
+use crate::plan::{Bind, Init, KernelMount, MountFlags, Namespace, Opening, Origin, Step};
 use crate::source::Pointer;
 
 use super::dev::{device, pair};
 use super::draft::{Draft, at, key, step};
 use super::isolation::Isolation;
 use super::root::{Tree, Whose};
-use super::{files, proc};
+use super::{dev, exposure, files, proc};
 
 type Options = Vec<(String, Option<String>)>;
 
@@ -92,6 +92,7 @@ fn one(
         return file(draft, tree, &mount.target, content, *mode, origin);
     }
     let make_target = tree.place(draft, &target, origin);
+    opened(draft, mount, origin);
     let kernel = |fstype, flags, options| {
         let target = target.clone();
         Some(step(Init::Mount(KernelMount { fstype, target, flags, options, make_target }), origin))
@@ -118,6 +119,7 @@ fn one(
         }
         MountKind::Proc { options } => {
             proc::needs_pid(draft, isolation, origin);
+            draft.hole(Opening::BareProc, &target, origin);
             kernel(
                 "proc",
                 MountFlags { read_only: mount.read_only, ..proc::CLOSED },
@@ -126,10 +128,12 @@ fn one(
         }
         MountKind::Sysfs => {
             needs(draft, isolation, Namespace::Network, "sysfs", "network", origin);
+            draft.hole(Opening::Hardware, &target, origin);
             kernel("sysfs", MountFlags { read_only: mount.read_only, ..proc::CLOSED }, Vec::new())
         }
         MountKind::Cgroup => {
             cgroup(draft, isolation, origin);
+            draft.hole(Opening::CgroupFiles, &target, origin);
             kernel("cgroup2", MountFlags { read_only: mount.read_only, ..proc::CLOSED }, Vec::new())
         }
         MountKind::Mqueue => {
@@ -140,6 +144,33 @@ fn one(
     };
     tree.mounted(&target, whose);
     made
+}
+
+/// What a mount's own keys open.
+fn opened(draft: &mut Draft<'_>, mount: &Mount, origin: &Origin) {
+    let place = |word: &str| at(origin.key.key(word));
+    let target = mount.target.0.as_str();
+    let (mut options, mut kernels) = (&Vec::new(), false);
+    match &mount.kind {
+        MountKind::Tmpfs { options: raw, .. } | MountKind::Overlay { options: raw, .. } => {
+            options = raw;
+        }
+        MountKind::Proc { options: raw } => (options, kernels) = (raw, true),
+        MountKind::Sysfs | MountKind::Cgroup => kernels = true,
+        MountKind::Bind { .. } | MountKind::Mqueue | MountKind::File { .. } => {}
+    }
+    let writable = kernels && !mount.read_only;
+    for (is, opening, word) in [
+        (writable, Opening::KernelFiles, "read_only"),
+        // The flags of the kernel's own file systems are not the manifest's to choose.
+        (mount.suid && !kernels, Opening::SetUserId, "suid"),
+        (mount.dev && !kernels, Opening::DeviceNodes, "dev"),
+        (!options.is_empty(), Opening::MountOption, "options"),
+    ] {
+        if is {
+            draft.hole(opening, target, &place(word));
+        }
+    }
 }
 
 fn raw(options: &[String]) -> impl Iterator<Item = (String, Option<String>)> {
@@ -173,13 +204,13 @@ fn bind(
     if !mount.optional {
         draft.source_exists(&source, &origin.key.key("source"));
     }
+    exposure::seen(draft, &source, origin);
     if !mount.read_only {
         let origin = at(origin.key.key("read_only"));
-        draft.hole(format!("the command can change {} of the host", source.display()), &origin);
+        exposure::changed(draft, &source, Opening::WritableFiles, &origin);
     }
-    if mount.suid || mount.dev {
-        let what = if mount.dev { "device nodes" } else { "set-user-id programs" };
-        draft.hole(format!("{what} in {} of the host take effect", source.display()), origin);
+    if mount.dev && draft.real(&source).starts_with("/dev") {
+        draft.hole(Opening::RawDevice, "every device", &at(origin.key.key("dev")));
     }
     let target = mount.target.0.clone();
     Bind {
@@ -203,7 +234,9 @@ fn overlay(
     let place = &origin.key;
     let lowers: Vec<PathBuf> = lower.iter().map(|path| draft.path(path)).collect();
     for (n, path) in lowers.iter().enumerate() {
-        draft.directory_exists(path, &place.key("lower").index(n));
+        let place = place.key("lower").index(n);
+        draft.directory_exists(path, &place);
+        exposure::seen(draft, path, &at(place));
     }
     match (upper, work) {
         (None, None) if lowers.len() < 2 => {
@@ -234,10 +267,7 @@ fn overlay(
         let Some(path) = path.map(|path| draft.path(path)) else { continue };
         draft.directory_exists(&path, &place.key(word));
         if word == "upper" {
-            draft.hole(
-                format!("what the command writes is kept in {} of the host", path.display()),
-                origin,
-            );
+            exposure::changed(draft, &path, Opening::KeptWrites, &at(place.key(word)));
         }
         options.push(pair(name, &escaped(&path)));
     }
@@ -303,7 +333,9 @@ pub(super) fn devices(draft: &mut Draft<'_>, tree: &mut Tree) -> Vec<Step<Init>>
                 "write `rw`, and let the node's mode decide",
             );
         }
-        draft.hole(format!("the command can use {} of the host", asked.source.0), &origin);
+        if !dev::is_usual(&asked.source.0) {
+            exposure::device(draft, &asked.source.0, &origin);
+        }
         let make_target = tree.place(draft, &asked.target.0, &origin);
         let bind = Bind { make_target, ..device(&asked.source.0, &asked.target.0) };
         steps.push(step(Init::Bind(bind), &origin));

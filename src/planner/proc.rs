@@ -1,7 +1,7 @@
 //! /proc, and what of it and of /sys is hidden or closed.
 
 use crate::manifest::{AbsolutePath, MountKind, Proc};
-use crate::plan::{Bind, Init, KernelMount, MountFlags, Namespace, Origin, Step};
+use crate::plan::{Bind, Init, KernelMount, MountFlags, Namespace, Opening, Origin, Step};
 
 use super::draft::{Draft, asked, at, default, either, key, step};
 use super::identity::Identity;
@@ -89,8 +89,10 @@ pub(super) fn masks(
     let hosts_root = draft.host.uid == 0 && identity.foreign.is_none();
     let of_root: &[&str] = if hosts_root { &OF_ROOT } else { &[] };
     let usual = [&MASKED, of_root].concat();
-    let hidden = list(draft, isolation, "masked_paths", masked.as_deref(), &usual);
-    let closed = list(draft, isolation, "readonly_paths", closed.as_deref(), &READ_ONLY);
+    let hidden = (Opening::UnmaskedPaths, "masked_paths", usual.as_slice());
+    let hidden = list(draft, isolation, hidden, masked.as_deref());
+    let shut = (Opening::WritablePaths, "readonly_paths", &READ_ONLY[..]);
+    let closed = list(draft, isolation, shut, closed.as_deref());
     let mask = |(target, origin): (String, Origin)| step(Init::Mask { target }, &origin);
     let close = |(target, origin): (String, Origin)| step(Init::ReadOnlyPath { target }, &origin);
     hidden.into_iter().map(mask).chain(closed.into_iter().map(close)).collect()
@@ -100,9 +102,8 @@ pub(super) fn masks(
 fn list(
     draft: &mut Draft<'_>,
     isolation: &Isolation,
-    word: &str,
+    (opening, word, usual): (Opening, &str, &[&str]),
     given: Option<&[AbsolutePath]>,
-    usual: &[&str],
 ) -> Vec<(String, Origin)> {
     let place = key("security").key(word);
     let Some(given) = given else {
@@ -110,13 +111,11 @@ fn list(
         let there = usual.iter().filter(|path| exists(draft, isolation, path));
         return there.map(|path| ((*path).to_owned(), origin.clone())).collect();
     };
-    for path in usual.iter().filter(|path| !given.iter().any(|given| given.0 == **path)) {
-        if exists(draft, isolation, path) {
-            draft.hole(
-                format!("{path} is open, which `{place}` closes by default"),
-                &at(place.clone()),
-            );
-        }
+    let closed = |path: &&&str| given.iter().any(|given| given.0 == **path);
+    let open = usual.iter().filter(|path| !closed(path) && exists(draft, isolation, path));
+    let open: Vec<_> = open.copied().collect();
+    if !open.is_empty() {
+        draft.hole(opening, open.join(", "), &at(place.clone()));
     }
     let each = given.iter().enumerate();
     each.map(|(n, path)| (path.0.clone(), at(place.index(n)))).collect()

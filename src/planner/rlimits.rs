@@ -2,7 +2,7 @@
 
 use crate::host::{Host, ResourceLimit};
 use crate::manifest::{Ulimit, UlimitValue, Userns};
-use crate::plan::{Attend, Init, Origin, Step};
+use crate::plan::{Attend, Init, Opening, Origin, Step};
 use crate::source::Pointer;
 
 use super::draft::{Draft, asked, at, default, either, key, step};
@@ -49,6 +49,7 @@ pub(super) fn steps(draft: &mut Draft<'_>, groups: &Groups) -> Vec<Step<Init>> {
     for (ulimit, UlimitValue { soft, hard }) in &manifest.ulimits {
         let place = key("ulimits").key(ulimit.word());
         within(draft, *ulimit, *hard, &place);
+        opened(draft, *ulimit, *hard, groups, &place);
         steps.push(rlimit(*ulimit, *soft, *hard, &at(place)));
     }
     steps
@@ -70,6 +71,40 @@ fn stack(draft: &Draft<'_>) -> Option<Step<Init>> {
     let origin = Origin { key: key("ulimits").key("stack"), default: true };
     let lowered = || rlimit(Ulimit::Stack, Some(STACK), limit.hard, &origin);
     (silent && limit.soft.is_none()).then(lowered)
+}
+
+/// What a limit opens that is higher than usual.
+fn opened(
+    draft: &mut Draft<'_>,
+    ulimit: Ulimit,
+    hard: Option<u64>,
+    groups: &Groups,
+    place: &Pointer,
+) {
+    let origin = at(place.clone());
+    let many = hard.is_none_or(|hard| hard > u64::from(super::limits::DEFAULT_PIDS));
+    match ulimit {
+        // Root's processes, and those of a group that counts them, are not held by it.
+        Ulimit::Nproc if groups.pids || draft.host.uid == 0 || !many => {}
+        Ulimit::Nproc => match hard {
+            Some(hard) => draft.hole(Opening::ManyProcesses, hard.to_string(), &origin),
+            None => draft.hole(Opening::AllProcesses, "the manifest wants it so", &origin),
+        },
+        Ulimit::Nice | Ulimit::Rtprio if hard != Some(0) => {
+            draft.hole(Opening::Favoured, format!("`ulimits.{}`", ulimit.word()), &origin);
+        }
+        _ if above(draft, ulimit, hard).is_some() || above_usual(ulimit, hard) => {
+            draft.hole(Opening::RaisedLimit, ulimit.word(), &origin);
+        }
+        _ => {}
+    }
+}
+
+/// More than a sandbox has unasked.
+fn above_usual(ulimit: Ulimit, hard: Option<u64>) -> bool {
+    let defaults = DEFAULTS.iter().map(|(of, _, hard)| (*of, *hard));
+    let usual = defaults.chain(MOST).find(|(of, _)| *of == ulimit);
+    usual.is_some_and(|(_, most)| hard.is_none_or(|hard| hard > most))
 }
 
 fn rlimit(ulimit: Ulimit, soft: Option<u64>, hard: Option<u64>, origin: &Origin) -> Step<Init> {
@@ -122,6 +157,9 @@ pub(super) fn oom_score(draft: &mut Draft<'_>) -> Vec<Step<Init>> {
     let Some(value) = draft.manifest.oom_score_adj else { return Vec::new() };
     let origin = asked("oom_score_adj");
     let own = draft.host.oom_score_adj;
+    if value < own {
+        draft.hole(Opening::Favoured, "`oom_score_adj`", &origin);
+    }
     let may = draft.manifest.userns == Userns::Host && draft.host.unlimited;
     if value < own && !may {
         let text = format!(
@@ -146,6 +184,9 @@ pub(super) fn nice(draft: &mut Draft<'_>) -> Vec<Step<Init>> {
     };
     let origin = asked("nice");
     let own = draft.host.nice;
+    if value < own {
+        draft.hole(Opening::Favoured, "`nice`", &origin);
+    }
     let lowest = lowest_nice(draft.host).min(own);
     let may = draft.manifest.userns == Userns::Host && draft.host.privileged;
     if value < lowest && !may {
@@ -167,9 +208,13 @@ fn lowest_nice(host: &Host) -> i8 {
 }
 
 /// The file mode creation mask.
-pub(super) fn umask(draft: &Draft<'_>) -> Step<Init> {
+pub(super) fn umask(draft: &mut Draft<'_>) -> Step<Init> {
     let mask = draft.manifest.umask.0;
-    step(Init::Umask { mask }, &either("umask", mask != 0o22))
+    let origin = either("umask", mask != 0o22);
+    if mask & 0o22 != 0o22 {
+        draft.hole(Opening::OpenUmask, format!("{mask:04o}"), &origin);
+    }
+    step(Init::Umask { mask }, &origin)
 }
 
 #[cfg(test)]

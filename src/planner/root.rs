@@ -2,10 +2,11 @@
 
 use crate::inputs::Found;
 use crate::manifest::{Degradable, RootSource, Size, Write};
-use crate::plan::{Bind, Init, Layer, MountFlags, Origin, Root, Step};
+use crate::plan::{Bind, Init, Layer, MountFlags, Opening, Origin, Root, Step};
 use crate::source::Pointer;
 
 use super::draft::{Draft, at, default, either, key, step};
+use super::exposure;
 use super::identity::Identity;
 
 /// Whose a mount is, for what may be made in it.
@@ -89,7 +90,9 @@ pub(super) fn choose(draft: &mut Draft<'_>, _identity: &Identity) -> Tree {
         RootSource::Host => host(draft, &mut tree),
         RootSource::Dir(path) => {
             let path = draft.path(path);
-            draft.directory_exists(&path, &key("rootfs").key("path"));
+            let place = key("rootfs").key("path");
+            draft.directory_exists(&path, &place);
+            exposure::root(draft, &path, &at(place));
             directory(draft, &mut tree, path);
         }
     }
@@ -104,6 +107,7 @@ fn size(draft: &Draft<'_>) -> String {
 fn host(draft: &mut Draft<'_>, tree: &mut Tree) {
     let origin = origin(draft);
     let size = size(draft);
+    draft.hole(Opening::HostPrograms, "", &origin);
     tree.steps.push(step(Init::Root(Root::Tmpfs { size }), &origin));
     tree.mounted("/", Whose::Tmpfs);
     for path in crate::inputs::SYSTEM {
@@ -154,7 +158,7 @@ fn directory(draft: &mut Draft<'_>, tree: &mut Tree, path: std::path::PathBuf) {
         }
         Write::None => Root::Bind { path, read_only: true, mapped: false },
         Write::Direct => {
-            draft.hole(format!("the command changes {} itself", path.display()), &at(place));
+            exposure::changed(draft, &path, Opening::WritableRoot, &at(place));
             Root::Bind { path, read_only: false, mapped: false }
         }
         Write::Discard => {
@@ -170,6 +174,7 @@ fn directory(draft: &mut Draft<'_>, tree: &mut Tree, path: std::path::PathBuf) {
                 let help = "keep the layer outside of the root file system";
                 draft.wrong("bad_path", &place.key("keep"), text, "in the root itself", help);
             }
+            exposure::changed(draft, &dir, Opening::KeptWrites, &at(place));
             Root::Overlay { lower: path, upper: Layer::Dir(dir), mapped: false }
         }
     };

@@ -4,9 +4,11 @@ use crate::capability::Capability;
 use crate::manifest::{
     Degradable, Landlock, Refusal, Seccomp, SeccompBase, Security, SecurityLevel, Userns,
 };
-use crate::plan::{Command, Init, Origin, Step};
+use crate::plan::{Command, Init, Opening, Origin, Step};
+use crate::seccomp::Opened;
+use crate::source::Pointer;
 
-use super::draft::{Draft, at, default, either, key, step};
+use super::draft::{Draft, at, default, key, step};
 use super::files;
 
 /// The walls, as steps.
@@ -44,7 +46,7 @@ pub(super) fn choose(draft: &mut Draft<'_>) -> Walls {
     }
     let keep = security.capabilities.clone();
     let origin = Origin { key: place.key("capabilities"), default: keep.is_empty() };
-    capabilities(draft, &keep, &origin);
+    capabilities(draft, &keep, &origin.key);
     init.push(step(Init::Capabilities { keep }, &origin));
 
     let mut command = Vec::new();
@@ -52,13 +54,13 @@ pub(super) fn choose(draft: &mut Draft<'_>) -> Walls {
     let filter = filter(draft);
     let filtered = filter.is_some();
     command.extend(filter);
-    level(draft);
+    nested(draft);
     Walls { init, command, filtered }
 }
 
 fn new_privileges(draft: &mut Draft<'_>) {
     let origin = at(key("security").key("no_new_privileges"));
-    draft.hole("set-user-id programs and file capabilities take effect inside", &origin);
+    draft.hole(Opening::NewPrivileges, "", &origin);
     let security = &draft.manifest.security;
     let walls = security.seccomp.base != SeccompBase::None || security.landlock != Landlock::None;
     if walls {
@@ -69,38 +71,70 @@ fn new_privileges(draft: &mut Draft<'_>) {
     }
 }
 
-fn capabilities(draft: &mut Draft<'_>, keep: &[Capability], origin: &Origin) {
-    if keep.is_empty() {
-        return;
+/// Capabilities that reach much kernel code even where they rule a namespace and no more.
+const KERNEL: [Capability; 4] =
+    [Capability::NetAdmin, Capability::NetRaw, Capability::Perfmon, Capability::SysAdmin];
+
+/// Capabilities that are as good as all of them, where they rule the host.
+const RULING: [Capability; 12] = [
+    Capability::Bpf,
+    Capability::DacReadSearch,
+    Capability::MacAdmin,
+    Capability::MacOverride,
+    Capability::Mknod,
+    Capability::Perfmon,
+    Capability::Setfcap,
+    Capability::SysAdmin,
+    Capability::SysBoot,
+    Capability::SysModule,
+    Capability::SysPtrace,
+    Capability::SysRawio,
+];
+
+fn capabilities(draft: &mut Draft<'_>, keep: &[Capability], place: &Pointer) {
+    let host = draft.manifest.userns == Userns::Host;
+    for (n, capability) in keep.iter().enumerate() {
+        let opening = match (host, KERNEL.contains(capability), RULING.contains(capability)) {
+            (true, _, true) => Opening::RulingCapability,
+            (true, _, false) => Opening::HostCapability,
+            (false, true, _) => Opening::KernelCapability,
+            (false, false, _) => Opening::Capability,
+        };
+        let about = format!("{} ({})", capability.word(), capability.allows());
+        draft.hole(opening, about, &at(place.index(n)));
     }
-    let words: Vec<_> = keep.iter().map(|capability| capability.word()).collect();
-    let over = if draft.manifest.userns == Userns::Host {
-        "the host"
-    } else {
-        "the sandbox's own namespaces"
-    };
-    draft.hole(format!("the command has {} over {over}", words.join(", ")), origin);
 }
+
+const NONE_HERE: &str = "the kernel has none";
 
 fn landlock(draft: &mut Draft<'_>) -> Option<Step<Command>> {
     let manifest = draft.manifest;
     let security = &manifest.security;
     let place = key("security").key("landlock");
     let abi = draft.host.landlock;
-    // Within Landlock nobody mounts: who is let to make namespaces or mounts goes without.
-    let mounts =
-        security.nested_namespaces || security.capabilities.contains(&Capability::SysAdmin);
-    match security.landlock {
-        Landlock::None => {
-            draft.hole("no Landlock rules stand behind the mounts", &at(place));
-            return None;
-        }
-        Landlock::Auto if abi == 0 || mounts || !security.no_new_privileges => return None,
+    let asked = |word: &str| at(key("security").key(word));
+    let lacking = match security.landlock {
+        Landlock::None => Some(("the manifest wants none", at(place.clone()))),
         Landlock::Required if abi == 0 => {
             draft.lost(Degradable::Landlock, &place, "the kernel has no Landlock", "");
-            return None;
+            Some((NONE_HERE, super::draft::asked("allow_degraded")))
         }
-        Landlock::Auto | Landlock::Required => {}
+        Landlock::Auto if abi == 0 => Some((NONE_HERE, default("security"))),
+        // Within Landlock nobody mounts: who is let to make namespaces or mounts goes without.
+        Landlock::Auto if security.nested_namespaces => {
+            Some(("nobody within them may mount", asked("nested_namespaces")))
+        }
+        Landlock::Auto if security.capabilities.contains(&Capability::SysAdmin) => {
+            Some(("nobody within them may mount", asked("capabilities")))
+        }
+        Landlock::Auto if !security.no_new_privileges => {
+            Some(("the command may gain privileges", asked("no_new_privileges")))
+        }
+        Landlock::Auto | Landlock::Required => None,
+    };
+    if let Some((why, origin)) = lacking {
+        draft.hole(Opening::NoLandlock, why, &origin);
+        return None;
     }
     let origin = Origin { key: place, default: security.landlock == Landlock::Auto };
     Some(step(Command::Landlock { abi }, &origin))
@@ -111,12 +145,12 @@ fn filter(draft: &mut Draft<'_>) -> Option<Step<Command>> {
     let security = &manifest.security;
     let place = key("security").key("seccomp");
     if security.seccomp.base == SeccompBase::None {
-        draft
-            .hole("no filter stands between the command and the kernel's system calls", &at(place));
+        draft.hole(Opening::NoFilter, "", &at(place));
         return None;
     }
     if let Some(reason) = draft.host.seccomp_missing.clone() {
         draft.lost(Degradable::Seccomp, &place, &reason, "");
+        draft.hole(Opening::NoFilter, "", &super::draft::asked("allow_degraded"));
         return None;
     }
     let profile = match &security.seccomp.base {
@@ -129,12 +163,38 @@ fn filter(draft: &mut Draft<'_>) -> Option<Step<Command>> {
     match crate::seccomp::filter(security, profile.as_deref(), &draft.host.kernel) {
         Ok(filter) => {
             let origin = Origin { key: place, default: usual(security) };
+            if let Some(filter) = &filter {
+                calls(draft, &filter.opened);
+            }
             filter.map(|filter| step(Command::Seccomp { filter }, &origin))
         }
         Err(problems) => {
             draft.refuse(problems);
             None
         }
+    }
+}
+
+/// What the manifest's own words let through besides the default's.
+fn calls(draft: &mut Draft<'_>, opened: &Opened) {
+    let Security { level, seccomp, .. } = &draft.manifest.security;
+    let plain = *seccomp == Seccomp::default();
+    let place = key("security");
+    let level = plain && *level == SecurityLevel::Loose;
+    let origin = at(if level { place } else { place.key("seccomp") });
+    let lists = [(Opening::MoreCalls, &opened.more), (Opening::DangerousCalls, &opened.most)];
+    for (opening, names) in lists.into_iter().filter(|(_, names)| !names.is_empty()) {
+        draft.hole(opening, few(names), &origin);
+    }
+}
+
+/// The names, or so many of them that the sentence stays one.
+fn few(names: &[&str]) -> String {
+    const MOST: usize = 12;
+    let shown = names.iter().take(MOST).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MOST) {
+        0 => shown,
+        rest => format!("{shown} and {rest} more"),
     }
 }
 
@@ -157,20 +217,9 @@ pub(super) fn leaves_namespaces(security: &Security) -> bool {
     level == SecurityLevel::Loose || !allow.is_empty()
 }
 
-fn level(draft: &mut Draft<'_>) {
-    let manifest = draft.manifest;
-    let security = &manifest.security;
-    let place = key("security");
-    if security.level == SecurityLevel::Loose {
-        draft.hole(
-            "`loose` lets system calls through that the default refuses",
-            &either("security", true),
-        );
-    }
-    if security.nested_namespaces {
-        draft.hole(
-            "the command may make user namespaces, and reach the kernel code that they open",
-            &at(place.key("nested_namespaces")),
-        );
+fn nested(draft: &mut Draft<'_>) {
+    if draft.manifest.security.nested_namespaces {
+        let origin = at(key("security").key("nested_namespaces"));
+        draft.hole(Opening::NestedNamespaces, "", &origin);
     }
 }

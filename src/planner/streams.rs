@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::inputs::Found;
 use crate::manifest::{ErrorOutput, Input, Output, Tty};
-use crate::plan::{Origin, Prepare, Step, Stream};
+use crate::plan::{Opening, Origin, Prepare, Step, Stream};
 
-use super::draft::{Draft, asked, at, either, key, step};
+use super::draft::{Draft, asked, at, default, either, key, step};
+use super::exposure;
 
 /// The three streams, and what must be opened for them.
 pub(super) struct Streams {
@@ -49,6 +50,7 @@ pub(super) fn choose(draft: &mut Draft<'_>) -> Streams {
         (false, true) => (Stream::Inherit, Stream::Counted),
         (false, false) => (Stream::Inherit, Stream::Inherit),
     };
+    handed_over(draft, terminal);
     let mut open = Vec::new();
     let stdin = match &manifest.stdin {
         Input::Inherit => inherit,
@@ -81,6 +83,31 @@ pub(super) fn choose(draft: &mut Draft<'_>) -> Streams {
     Streams { terminal, open, stdin, stdout, stderr, origin }
 }
 
+/// What the command has of the caller's own streams.
+fn handed_over(draft: &mut Draft<'_>, terminal: bool) {
+    let manifest = draft.manifest;
+    let counted = manifest.limits.output.is_some();
+    let inherited = [
+        ("stdin", manifest.stdin == Input::Inherit),
+        ("stdout", manifest.stdout == Output::Inherit && !counted),
+        ("stderr", manifest.stderr == ErrorOutput::Inherit && !counted),
+    ];
+    if terminal {
+        return draft.hole(Opening::RelayedTerminal, "", &origin(draft));
+    }
+    let terminals = draft.inputs.terminals;
+    let all = inherited.iter().zip(terminals).filter(|((_, inherited), _)| *inherited);
+    let (terminals, others): (Vec<_>, Vec<_>) = all.partition(|(_, terminal)| *terminal);
+    for (opening, streams) in
+        [(Opening::CallerTerminal, terminals), (Opening::CallerStreams, others)]
+    {
+        let names: Vec<_> = streams.iter().map(|((name, _), _)| *name).collect();
+        if let Some(first) = names.first() {
+            draft.hole(opening, names.join(", "), &default(first));
+        }
+    }
+}
+
 fn file(
     draft: &mut Draft<'_>,
     open: &mut Vec<Step<Prepare>>,
@@ -97,6 +124,11 @@ fn file(
             draft.wrong("bad_path", &origin.key, text, "not a file", "name a file");
         }
         _ => {}
+    }
+    if stream == 0 {
+        exposure::seen(draft, &path, &origin);
+    } else {
+        exposure::changed(draft, &path, Opening::WritableFiles, &origin);
     }
     open.push(step(Prepare::OpenStream { stream, path }, &origin));
     Stream::File

@@ -1,6 +1,6 @@
 //! Kernel parameters of the sandbox's own namespaces.
 
-use crate::plan::{Init, Namespace, Origin, Step};
+use crate::plan::{Init, Namespace, Opening, Origin, Step};
 
 use super::draft::{Draft, at, key, step};
 use super::isolation::Isolation;
@@ -32,6 +32,7 @@ pub(super) fn steps(draft: &mut Draft<'_>, isolation: &Isolation) -> Vec<Step<In
                 );
             }
             Some(_) => {
+                draft.hole(Opening::Sysctl, name, &origin);
                 let (key, value) = (name.clone(), value.0.clone());
                 steps.push(step(Init::Sysctl { key, value }, &origin));
             }

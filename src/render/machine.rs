@@ -73,6 +73,23 @@ pub fn github(problems: &[Problem], source: &Source, document: Option<&Document>
     out
 }
 
+/// Pretty JSON in which nothing acts on a terminal: what would stands as its escape.
+#[must_use]
+pub fn json_text(value: &impl Serialize) -> String {
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    let mut out = String::with_capacity(text.len() + 1);
+    for c in text.chars() {
+        // A line feed within a text is escaped already.
+        if c == '\n' || !super::acts(c) {
+            out.push(c);
+        } else {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| _ = write!(out, "\\u{unit:04x}"));
+        }
+    }
+    out.push('\n');
+    out
+}
+
 /// What stands after the two colons; lines are kept, other control characters are spelt out.
 fn data(text: &str) -> String {
     let lines: Vec<_> = text.lines().map(|line| super::tame(line).replace('%', "%25")).collect();
@@ -82,4 +99,18 @@ fn data(text: &str) -> String {
 /// What stands in a property.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_does_not_act_on_a_terminal_and_says_the_same() {
+        let value = serde_json::json!({"a": "\u{9b}31m\u{202e}\u{e0041}\n\t\u{7f}é"});
+        let text = json_text(&value);
+        assert!(!text.chars().any(|c| c != '\n' && super::super::acts(c)), "{text:?}");
+        assert!(text.contains("\\u009b31m\\u202e\\udb40\\udc41") && text.contains('é'));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
 }

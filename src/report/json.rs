@@ -46,7 +46,7 @@ pub struct Report {
     pub usage: Usage,
     /// What the host could not give and the manifest let go.
     pub degraded: Vec<Lost>,
-    /// What the manifest opens that is shut by default.
+    /// What is open, by the manifest or by default.
     pub holes: Vec<Open>,
     /// Output that could not be written, a group that could not be removed.
     pub troubles: Vec<String>,
@@ -204,10 +204,16 @@ pub struct Lost {
 /// Something that is open.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Open {
+    /// Its stable name, as `audit` tells it.
+    pub id: String,
     /// What it allows.
     pub text: String,
     /// The key of the manifest that asks for it.
     pub key: String,
+    /// The manifest is silent there: the default asks for it.
+    pub default: bool,
+    /// How exposed a sandbox is that has this hole and no other, from 0.1 to 10.0.
+    pub weight: f64,
 }
 
 /// The machine a run was on.
@@ -338,7 +344,14 @@ fn lost(plan: &Plan) -> Vec<Lost> {
 
 fn open(plan: &Plan) -> Vec<Open> {
     let holes = plan.holes.iter();
-    holes.map(|hole| Open { text: hole.text.clone(), key: hole.origin.key.to_string() }).collect()
+    let open = |hole: &crate::plan::Hole| Open {
+        id: hole.opening.id().to_owned(),
+        text: hole.text(),
+        key: hole.origin.key.to_string(),
+        default: hole.origin.default,
+        weight: hole.opening.points(),
+    };
+    holes.map(open).collect()
 }
 
 fn machine(host: &Host) -> Machine {
@@ -379,8 +392,7 @@ fn drop_formats(value: &mut serde_json::Value) {
 /// Writes a report: a regular file is whole at every moment, old or new; a pipe or device gets
 /// it as it is.
 pub fn write(path: &Path, report: &Report) -> io::Result<()> {
-    let mut text = serde_json::to_string_pretty(report)?;
-    text.push('\n');
+    let text = crate::render::json_text(report);
     if is_special(path) {
         let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
         let mut file = fs::OpenOptions::new().append(true).custom_flags(flags).open(path)?;

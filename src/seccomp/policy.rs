@@ -57,6 +57,26 @@ pub enum Test {
     Among(&'static [(u32, u32)]),
 }
 
+impl Test {
+    /// Numbers on both sides of where the answer changes.
+    fn edges(&self) -> Vec<u64> {
+        let around = |value: u64| [value.wrapping_sub(1), value, value.wrapping_add(1)];
+        match self {
+            Self::Equal(value) | Self::Greater(value) | Self::AtLeast(value) => {
+                around(*value).to_vec()
+            }
+            Self::Masked { mask, value } => {
+                let lowest = mask & mask.wrapping_neg();
+                vec![*value, value ^ lowest, value ^ mask, value | !mask]
+            }
+            Self::Among(ranges) => {
+                let ends = ranges.iter().flat_map(|&(first, last)| [first, last]);
+                ends.flat_map(|end| around(end.into())).collect()
+            }
+        }
+    }
+}
+
 /// A question about one argument, or its contrary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
@@ -126,6 +146,45 @@ impl Verdict {
     }
 }
 
+impl Verdict {
+    /// Whether the other lets through what this one refuses, as far as the numbers tell that
+    /// the two ask about.
+    #[must_use]
+    pub fn opened_by(&self, other: &Self) -> bool {
+        let conditions = || {
+            let clauses = self.clauses.iter().chain(&other.clauses);
+            clauses.flat_map(|clause| &clause.conditions)
+        };
+        let mut calls = vec![[0; 6]];
+        for (n, argument) in (0..6_u8).zip(0..) {
+            let asked = conditions().filter(|condition| condition.argument == n);
+            let mut values: Vec<u64> = asked.flat_map(|condition| condition.test.edges()).collect();
+            values.sort_unstable();
+            values.dedup();
+            // A profile may ask without end; no reader of the plan does.
+            values.truncate(256);
+            let more = values.iter().flat_map(|value| {
+                let with = |call: &[u64; 6]| {
+                    let mut call = *call;
+                    if let Some(slot) = call.get_mut::<usize>(argument) {
+                        *slot = *value;
+                    }
+                    call
+                };
+                calls.iter().take(16).map(with).collect::<Vec<_>>()
+            });
+            let more: Vec<_> = more.collect();
+            calls.extend(more);
+        }
+        calls.iter().any(|call| other.outcome(call).passes() && !self.outcome(call).passes())
+    }
+
+    fn outcome(&self, arguments: &[u64; 6]) -> Outcome {
+        let holds = |clause: &&Clause| clause.conditions.iter().all(|it| it.holds(arguments));
+        self.clauses.iter().find(holds).map_or(self.otherwise, |clause| clause.outcome)
+    }
+}
+
 /// How much of a call is let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
@@ -154,8 +213,7 @@ impl Policy {
         if architecture != self.architecture.audit() {
             return self.foreign;
         }
-        let Some(verdict) = self.verdicts.get(number as usize) else { return self.beyond };
-        let holds = |clause: &&Clause| clause.conditions.iter().all(|it| it.holds(arguments));
-        verdict.clauses.iter().find(holds).map_or(verdict.otherwise, |clause| clause.outcome)
+        let verdict = self.verdicts.get(number as usize);
+        verdict.map_or(self.beyond, |verdict| verdict.outcome(arguments))
     }
 }

@@ -6,6 +6,7 @@
 
 mod console;
 mod litter;
+mod machines;
 mod needs;
 mod places;
 mod root;
@@ -14,6 +15,7 @@ mod session;
 
 pub use console::Console;
 pub use litter::NoLitter;
+pub use machines::{host, inputs};
 pub use needs::{is_root, missing, need, need_oracle, need_root, oracles};
 pub use places::{Temp, project, shared};
 pub use root::{busybox_root, busybox_root_at, busybox_root_of, busybox_root_of_user};
