@@ -113,12 +113,14 @@ pub fn set_mount(
 }
 
 /// Maps the ids of a mount that is attached nowhere as the user namespace `ids` does: what
-/// belongs to an id inside, read as an id of the file system's, is shown as that id.
+/// belongs to an id inside, read as an id of the file system's, is shown as that id. A copy of a
+/// shared mount is shared, too, and leaves its peer group here: what is mounted upon it in a
+/// sandbox would appear on the host.
 pub fn map_mount(mount: BorrowedFd<'_>, ids: BorrowedFd<'_>, recursive: bool) -> Result<()> {
     let attributes = libc::mount_attr {
         attr_set: libc::MOUNT_ATTR_IDMAP,
         attr_clr: 0,
-        propagation: 0,
+        propagation: libc::MS_PRIVATE,
         userns_fd: u64::from(ids.as_raw_fd().unsigned_abs()),
     };
     let at = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };

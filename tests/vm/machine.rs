@@ -86,8 +86,10 @@ impl Machine {
     /// Boots it, runs these lines of shell in the project's directory, and tells what they
     /// printed; the last line is `code N`.
     pub(crate) fn run(&self, lines: &str) -> String {
-        let project = project().display();
-        let text = format!("#!/bin/sh\nmkdir -p {project} && cd {project} || exit\n{lines}\n");
+        let (project, temporary) = (project().display(), env!("CARGO_TARGET_TMPDIR"));
+        let text = format!(
+            "#!/bin/sh\nset -e\nmkdir -p {temporary}\nchmod 1777 {temporary}\ncd {project}\n{lines}\n"
+        );
         let command = self.files.write("command", text);
         fs::set_permissions(command, fs::Permissions::from_mode(0o755)).unwrap();
         let mut machine = script("run");
