@@ -21,7 +21,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
 use crate::render::tame;
-use args::{Cli, Command, UpAlone};
+use args::{Cli, Command, Up, UpAlone};
 
 pub use args::Cli as CommandLine;
 
@@ -58,7 +58,15 @@ pub fn main(words: &[OsString], begun: Instant) -> u8 {
 
 /// `up` is read by a parser of its own: to make those of all the other commands takes longer
 /// than to read a manifest.
+///
+/// With a file and no flag, there is nothing to parse at all.
 fn parse(words: &[OsString], first: &str) -> Result<Command, clap::Error> {
+    if let ("up", [_, _, file]) = (first, words)
+        && !file.is_empty()
+        && !file.as_encoded_bytes().starts_with(b"-")
+    {
+        return Ok(Command::Up(Up::of(file)));
+    }
     if first == "up" {
         let words = words.iter().skip(1);
         return UpAlone::try_parse_from(words).map(|alone| Command::Up(alone.up));

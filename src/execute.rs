@@ -46,7 +46,10 @@ pub fn run(plan: &Plan, begun: Instant) -> Outcome {
     };
     let mut outcome = ended.unwrap_or_else(failed);
     look(plan, &mut outcome.ending);
-    outcome.figures = cgroup::figures(&plan.supervise, outcome.figures);
+    // Only a report and the word about memory tell them.
+    if plan.supervise.report.is_some() || outcome.ending == Ending::Memory {
+        outcome.figures = cgroup::figures(&plan.supervise, outcome.figures);
+    }
     outcome.troubles.extend(run.undo.all());
     outcome.times.splice(0..0, run.times);
     outcome.figures.wall = begun.elapsed();

@@ -8,6 +8,9 @@ mod kernel;
 mod proc;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
@@ -26,7 +29,7 @@ pub fn host(manifest: Option<&Manifest>) -> Host {
     let privileged = has(&[Capability::Setuid, Capability::Setgid, Capability::SysAdmin]);
     let userns = wants(|manifest| manifest.userns == Userns::Auto);
     Host {
-        kernel: kernel::release(),
+        kernel: sys::release(),
         uid,
         gid,
         groups: ids::groups(gid),
@@ -109,16 +112,23 @@ const RESOURCES: [(Ulimit, Resource); 16] = [
     (Ulimit::Stack, Resource::RLIMIT_STACK),
 ];
 
-/// The first word of a small file of the kernel's.
-fn word(path: &str) -> Option<String> {
-    let text = std::fs::read_to_string(path).ok()?;
-    Some(text.split_whitespace().next()?.to_owned())
+/// A file of the kernel's, which has no size, or a small one: with room for all of it, read in
+/// two calls. A mount or an account of somebody's may have a name that is not UTF-8, which is no
+/// reason to see none of the others.
+fn text(path: impl AsRef<Path>) -> Option<String> {
+    let mut bytes = Vec::with_capacity(4096);
+    File::open(path).ok()?.take(LONGEST).read_to_end(&mut bytes).ok()?;
+    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Some(String::from_utf8(bytes).unwrap_or_else(|error| lossy(error.as_bytes())))
 }
 
-/// A file that others write: a mount or an account of somebody's may have a name that is not
-/// UTF-8, which is no reason to see none of the others.
-fn text(path: &str) -> Option<String> {
-    Some(String::from_utf8_lossy(&std::fs::read(path).ok()?).into_owned())
+/// No such file is longer, not even the mounts of a host with thousands of them.
+const LONGEST: u64 = 16 * 1024 * 1024;
+
+/// The first word of a small file of the kernel's.
+fn word(path: &str) -> Option<String> {
+    let text = text(path)?;
+    Some(text.split_whitespace().next()?.to_owned())
 }
 
 /// A path of mountinfo, where blanks and the like stand as octal numbers.

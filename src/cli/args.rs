@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -142,6 +142,14 @@ pub(super) struct Up {
     /// Writes a report of the run, as JSON, to this file
     #[arg(long, value_name = "FILE")]
     pub(super) report: Option<PathBuf>,
+}
+
+impl Up {
+    /// A manifest and no flag.
+    pub(super) fn of(file: &OsStr) -> Self {
+        let given = Given { file: file.to_owned(), set: Vec::new(), args: Vec::new() };
+        Self { given, report: None }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -400,17 +400,16 @@ impl<'p> Watch<'p> {
         let (status, usage) = self.child.end().unwrap_or((Status::Signal(9), <_>::default()));
         let status = self.heard.ended.unwrap_or(status);
         let watch = &self.plan.supervise;
-        let oom_kills = watch.accounts.memory.as_ref().and_then(cgroup::oom_kills);
         let figures = Figures {
             setup: self.heard.running,
             cpu_user: Some(usage.user),
             cpu_system: Some(usage.system),
             memory_peak: Some(usage.resident),
-            oom_kills,
             output: watch.output.is_some().then_some(self.output),
             ..Figures::default()
         };
-        let starved = oom_kills.is_some_and(|kills| kills > 0) && status == Status::Signal(9);
+        let oom_kills = || watch.accounts.memory.as_ref().and_then(cgroup::oom_kills);
+        let starved = status == Status::Signal(9) && oom_kills().is_some_and(|kills| kills > 0);
         let ending = self.ending(status, starved);
         let silent = matches!(ending, Ending::Ok | Ending::Exit(_)) && self.troubles.is_empty();
         self.terminal.iter_mut().filter(|_| !silent).for_each(Terminal::end_line);

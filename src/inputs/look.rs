@@ -171,6 +171,7 @@ impl Inputs {
     fn accounts(&mut self, root: &OwnedFd, path: &str) -> Option<String> {
         match account_file(root, path) {
             Found::File(text) => text,
+            Found::Missing => None,
             other => {
                 self.inside.insert(path.to_owned(), other);
                 None

@@ -5,6 +5,7 @@ mod systemd;
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
+use std::fs::DirEntry;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
 use crate::host::{Cgroups, Hierarchy};
-use crate::manifest::{CgroupManager, Manifest};
+use crate::manifest::{CgroupManager, Limits, Manifest, MountKind, Proc, Sharing};
 
 /// Looks at them, if the manifest needs any.
 pub(super) fn look(manifest: Option<&Manifest>) -> Option<Cgroups> {
@@ -28,8 +29,10 @@ pub(super) fn look(manifest: Option<&Manifest>) -> Option<Cgroups> {
         own: own.lines().filter_map(Own::read).collect(),
         root: nix::unistd::geteuid().is_root(),
         parent,
+        manifest,
     };
-    let (unified, legacy) = (looker.unified(), looker.legacy());
+    let legacy = looker.legacy();
+    let unified = looker.unified(&legacy);
     let asked = wants_systemd(manifest, unified.as_ref());
     let systemd = asked.then(|| systemd::look(looker.v2()?, looker.root)).flatten();
     Some(Cgroups { unified, legacy, systemd })
@@ -55,14 +58,34 @@ fn needed(manifest: &Manifest) -> bool {
     }
     let systemd = manifest.cgroup.manager == CgroupManager::Systemd;
     let limits = &manifest.limits;
-    let asks = *limits != crate::manifest::Limits { output: limits.output, ..Default::default() };
-    let shared = manifest.namespaces.pid != crate::manifest::Sharing::Private
-        || manifest.proc == crate::manifest::Proc::Outer
-        || !manifest.allow_degraded.is_empty();
-    let mounts = manifest.mounts.iter();
-    let mounted = mounts.into_iter().any(|mount| mount.kind == crate::manifest::MountKind::Cgroup);
+    let asks = *limits != Limits { output: limits.output, ..Default::default() };
     // Root is held by no limit of processes but a group's.
-    systemd || asks || shared || mounted || nix::unistd::geteuid().is_root()
+    systemd || asks || is_shared(manifest) || nix::unistd::geteuid().is_root()
+}
+
+/// Whether a group may be what holds the processes together, or what is shown.
+fn is_shared(manifest: &Manifest) -> bool {
+    manifest.namespaces.pid != Sharing::Private
+        || manifest.proc == Proc::Outer
+        || !manifest.allow_degraded.is_empty()
+        || manifest.mounts.iter().any(|mount| mount.kind == MountKind::Cgroup)
+}
+
+/// Whether a manifest can lead to a group with this controller, called by its v1 name.
+fn wants(manifest: &Manifest, controller: &str) -> bool {
+    let limits = &manifest.limits;
+    let memory = [limits.memory, limits.memory_high, limits.memory_low, limits.swap];
+    let asked = match controller {
+        "pids" => true,
+        "memory" => memory.iter().any(Option::is_some),
+        "cpu" => limits.cpus.is_some() || limits.cpu_weight.is_some(),
+        "cpuacct" => limits.cpu_time.is_some() || limits.cpus.is_some(),
+        "cpuset" => limits.cpuset.is_some() || limits.cpuset_mems.is_some(),
+        "blkio" => limits.io_weight.is_some() || !limits.io.is_empty(),
+        "hugetlb" => !limits.hugetlb.is_empty(),
+        _ => false,
+    };
+    asked || !limits.cgroup.is_empty()
 }
 
 /// A mounted hierarchy.
@@ -110,7 +133,9 @@ impl Own {
     }
 }
 
-struct Looker {
+struct Looker<'m> {
+    /// None: everything is wanted.
+    manifest: Option<&'m Manifest>,
     mounts: Vec<Mount>,
     own: Vec<Own>,
     root: bool,
@@ -118,10 +143,30 @@ struct Looker {
     parent: Option<String>,
 }
 
-impl Looker {
+/// The controllers that a limit can need.
+const CONTROLLERS: [&str; 7] = ["pids", "memory", "cpu", "cpuacct", "cpuset", "blkio", "hugetlb"];
+
+impl Looker<'_> {
+    fn wants(&self, controller: &str) -> bool {
+        self.manifest.is_none_or(|manifest| wants(manifest, controller))
+    }
+
+    /// Whether anything is wanted that is not to be had from cgroup v1.
+    fn wants_unified(&self, legacy: &BTreeMap<String, Hierarchy>) -> bool {
+        let Some(manifest) = self.manifest.filter(|_| self.root) else { return true };
+        let missing = |name: &&str| self.wants(name) && !legacy.contains_key(*name);
+        manifest.cgroup.manager == CgroupManager::Systemd
+            || is_shared(manifest)
+            || manifest.limits.cpu_time.is_some()
+            || CONTROLLERS.iter().any(|name| missing(&name))
+    }
+
     fn legacy(&self) -> BTreeMap<String, Hierarchy> {
         let mut all = BTreeMap::new();
         for own in &self.own {
+            if !own.controllers.iter().any(|name| self.wants(name)) {
+                continue;
+            }
             let named = |mount: &&Mount| {
                 let has = |name: &String| mount.options.split(',').any(|option| option == name);
                 !mount.v2 && own.controllers.iter().all(has) && !own.controllers.is_empty()
@@ -144,10 +189,15 @@ impl Looker {
             (None, true) => mount.at.clone(),
             (None, false) => dir,
         };
-        hierarchy.reason = not_there(&parent).or_else(|| closed(&parent));
+        hierarchy.reason = closed(&parent);
         if hierarchy.reason.is_none() {
-            hierarchy.has = values(&parent, &["cpuset.cpus", "cpuset.mems"]);
-            hierarchy.lacks = lacks(&parent, &V1_FILES);
+            let has = |name: &str| own.controllers.iter().any(|own| own == name);
+            if has("cpuset") {
+                hierarchy.has = values(&parent, &["cpuset.cpus", "cpuset.mems"]);
+            }
+            if has("memory") || has("blkio") {
+                hierarchy.lacks = lacks(&parent, &V1_FILES);
+            }
             hierarchy.parent = Some(parent);
         }
         hierarchy
@@ -157,16 +207,19 @@ impl Looker {
         self.mounts.iter().find(|mount| mount.v2)
     }
 
-    fn unified(&self) -> Option<Hierarchy> {
+    fn unified(&self, legacy: &BTreeMap<String, Hierarchy>) -> Option<Hierarchy> {
         let mount = self.v2()?;
         let own = self.own.iter().find(|own| own.controllers.is_empty())?;
         let dir = seen(mount, &own.path);
         let mut hierarchy =
             Hierarchy { mount: mount.at.clone(), own: dir.clone(), ..Hierarchy::default() };
+        if !self.wants_unified(legacy) {
+            return Some(hierarchy);
+        }
         let (parent, reason) = match &self.parent {
             Some(parent) => {
                 let parent = mount.at.join(parent);
-                let reason = not_there(&parent);
+                let reason = closed(&parent);
                 (reason.is_none().then_some(parent), reason)
             }
             // The top hands every controller down, and root may make groups there.
@@ -175,11 +228,27 @@ impl Looker {
         };
         hierarchy.reason = reason;
         if let Some(parent) = &parent {
-            delegated(&mut hierarchy, parent);
+            self.delegated(&mut hierarchy, parent);
             hierarchy.contested = is_booted() && !is_marked(parent);
         }
         hierarchy.parent = parent;
         Some(hierarchy)
+    }
+
+    /// Which controllers a child of `parent` has or can be given.
+    fn delegated(&self, hierarchy: &mut Hierarchy, parent: &Path) {
+        let control = parent.join("cgroup.subtree_control");
+        let on = words(&control);
+        if access(&control, AccessFlags::W_OK).is_ok() {
+            hierarchy.controllers = words(&parent.join("cgroup.controllers"));
+            let off = hierarchy.controllers.iter().filter(|name| !on.contains(name));
+            hierarchy.enable = off.cloned().collect();
+        } else {
+            hierarchy.controllers = on;
+        }
+        if ["memory", "blkio", "cpuset"].iter().any(|name| self.wants(name)) {
+            around(hierarchy, parent);
+        }
     }
 }
 
@@ -201,11 +270,6 @@ fn is_marked(dir: &Path) -> bool {
     path.is_ok_and(|path| crate::sys::has_attribute(&path, c"user.delegate", b"1"))
 }
 
-/// That `cgroup.parent` names no group.
-fn not_there(parent: &Path) -> Option<String> {
-    (!parent.is_dir()).then(|| format!("there is no control group {}", parent.display()))
-}
-
 /// Why no group can be made in this one.
 fn closed(dir: &Path) -> Option<String> {
     let dir_ = dir.display();
@@ -214,6 +278,7 @@ fn closed(dir: &Path) -> Option<String> {
         Err(Errno::EROFS) => {
             Some(format!("the control groups at {dir_} are mounted read-only, as in a container"))
         }
+        Err(Errno::ENOENT) => Some(format!("there is no control group {dir_}")),
         Err(_) => Some(format!("the caller may not make a group in {dir_}")),
     }
 }
@@ -253,32 +318,18 @@ fn fits(dir: &Path) -> bool {
 }
 
 fn is_empty(dir: &Path) -> bool {
-    let text = std::fs::read_to_string(dir.join("cgroup.procs"));
-    text.is_ok_and(|text| text.trim().is_empty())
+    let text = super::text(dir.join("cgroup.procs"));
+    text.is_some_and(|text| text.trim().is_empty())
 }
 
 fn hands_down(dir: &Path) -> bool {
-    let text = std::fs::read_to_string(dir.join("cgroup.subtree_control"));
-    text.is_ok_and(|text| !text.trim().is_empty())
+    let text = super::text(dir.join("cgroup.subtree_control"));
+    text.is_some_and(|text| !text.trim().is_empty())
 }
 
 fn words(path: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = super::text(path).unwrap_or_default();
     text.split_whitespace().map(str::to_owned).collect()
-}
-
-/// Which controllers a child of `parent` has or can be given.
-fn delegated(hierarchy: &mut Hierarchy, parent: &Path) {
-    let control = parent.join("cgroup.subtree_control");
-    let on = words(&control);
-    if access(&control, AccessFlags::W_OK).is_ok() {
-        hierarchy.controllers = words(&parent.join("cgroup.controllers"));
-        let off = hierarchy.controllers.iter().filter(|name| !on.contains(name));
-        hierarchy.enable = off.cloned().collect();
-    } else {
-        hierarchy.controllers = on;
-    }
-    around(hierarchy, parent);
 }
 
 /// What a group below `parent` may not go beyond, and what it has not.
@@ -286,7 +337,7 @@ fn around(hierarchy: &mut Hierarchy, parent: &Path) {
     let pairs =
         [("cpuset.cpus", "cpuset.cpus.effective"), ("cpuset.mems", "cpuset.mems.effective")];
     for (name, file) in pairs {
-        let text = std::fs::read_to_string(parent.join(file)).unwrap_or_default();
+        let text = super::text(parent.join(file)).unwrap_or_default();
         if !text.trim().is_empty() {
             hierarchy.has.insert(name.to_owned(), text.trim().to_owned());
         }
@@ -307,7 +358,8 @@ const V1_FILES: [(&str, &str); 2] = [
 
 /// A group that shows which files a child of `parent` will have: a child, or `parent` itself.
 fn sample(parent: &Path) -> Option<PathBuf> {
-    let dirs = std::fs::read_dir(parent).ok()?.flatten().filter(|entry| entry.path().is_dir());
+    let is_dir = |entry: &DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    let dirs = std::fs::read_dir(parent).ok()?.flatten().filter(is_dir);
     let mut all = dirs.map(|entry| entry.path()).chain([parent.to_owned()]);
     all.find(|dir| dir.join("memory.max").exists() || dir.join("io.max").exists())
 }
@@ -320,7 +372,7 @@ fn lacks(dir: &Path, files: &[(&str, &str)]) -> Vec<String> {
 
 fn values(dir: &Path, files: &[&str]) -> BTreeMap<String, String> {
     let read = |file: &&str| {
-        let text = std::fs::read_to_string(dir.join(file)).ok()?;
+        let text = super::text(dir.join(file))?;
         Some(((*file).to_owned(), text.trim().to_owned()))
     };
     files.iter().filter_map(read).collect()

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use crate::capability::Capability;
 use crate::host::Subordinate;
 use crate::manifest::Manifest;
+use crate::sys;
 
 /// The caller's supplementary groups.
 pub(super) fn groups(own: u32) -> Vec<u32> {
-    let all = nix::unistd::getgroups().unwrap_or_default();
-    let mut all: Vec<u32> = all.into_iter().map(nix::unistd::Gid::as_raw).collect();
+    let mut all = sys::groups();
     all.retain(|group| *group != own);
     all.sort_unstable();
     all.dedup();
@@ -25,7 +25,7 @@ pub(super) fn needed(manifest: &Manifest) -> bool {
 
 /// Whether this is the first user namespace: every id stands for itself.
 pub(super) fn initial() -> bool {
-    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let map = super::text("/proc/self/uid_map").unwrap_or_default();
     map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 

@@ -4,11 +4,6 @@ use std::path::Path;
 
 use crate::manifest::{Manifest, MountKind, RootSource, Write};
 
-/// The kernel's release.
-pub(super) fn release() -> String {
-    super::word("/proc/sys/kernel/osrelease").unwrap_or_default()
-}
-
 /// Whether a manifest wants a layer above its root file system, or an overlay mount.
 pub(super) fn layers(manifest: &Manifest) -> bool {
     let rootfs = &manifest.rootfs;
@@ -20,8 +15,8 @@ pub(super) fn layers(manifest: &Manifest) -> bool {
 /// Why no overlay can be mounted in a user namespace.
 pub(super) fn overlay_missing() -> Option<String> {
     // Who can't see it is told by the mount itself.
-    let known = std::fs::read_to_string("/proc/filesystems").ok()?;
-    let release = release();
+    let known = super::text("/proc/filesystems")?;
+    let release = crate::sys::release();
     if !known.lines().any(|line| line.ends_with("\toverlay")) {
         // A module is loaded when it is first mounted.
         let module = format!("/lib/modules/{release}/kernel/fs/overlayfs");
@@ -36,7 +31,7 @@ pub(super) fn overlay_missing() -> Option<String> {
 /// Why no seccomp filter can be installed.
 pub(super) fn seccomp_missing() -> Option<String> {
     let there = Path::new("/proc/sys/kernel/seccomp/actions_avail").exists();
-    let status = || std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = || super::text("/proc/self/status").unwrap_or_default();
     (!there && !status().contains("\nSeccomp:"))
         .then(|| "the kernel was built without seccomp filters".to_owned())
 }
@@ -50,5 +45,5 @@ pub(super) fn oom_score_adj() -> i16 {
 /// Whether the machine has swap.
 pub(super) fn swap() -> bool {
     // A machine that does not tell is taken to have some.
-    std::fs::read_to_string("/proc/swaps").map_or(true, |text| text.lines().count() > 1)
+    super::text("/proc/swaps").is_none_or(|text| text.lines().count() > 1)
 }

@@ -404,7 +404,8 @@ pub fn write(path: &Path, report: &Report) -> io::Result<()> {
 
 /// Not a file that may be replaced: a pipe, a device, or another name of an open file.
 fn is_special(path: &Path) -> bool {
-    let kernels = ["/dev", "/proc"].iter().any(|dir| path.starts_with(dir));
+    let below = |dir: &str| path.starts_with(dir);
+    let kernels = below("/proc") || (below("/dev") && !below("/dev/shm"));
     kernels || fs::metadata(path).is_ok_and(|found| !found.is_file())
 }
 

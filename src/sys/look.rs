@@ -4,6 +4,29 @@ use nix::libc;
 
 use super::ask;
 
+/// The kernel's release (uname(2)).
+#[must_use]
+pub fn release() -> String {
+    // SAFETY: zero is a valid value of every field.
+    let mut names: libc::utsname = unsafe { std::mem::MaybeUninit::zeroed().assume_init() };
+    // SAFETY: `names` outlives the call.
+    _ = unsafe { libc::uname(&raw mut names) };
+    let bytes = names.release.iter().take_while(|byte| **byte != 0);
+    bytes.map(|byte| char::from(byte.cast_unsigned())).collect()
+}
+
+/// The supplementary groups of this process.
+#[must_use]
+pub fn groups() -> Vec<u32> {
+    // SAFETY: a size of 0 asks how many there are, and writes nothing.
+    let count = unsafe { libc::getgroups(0, std::ptr::null_mut()) };
+    let mut groups = vec![0; usize::try_from(count).unwrap_or_default()];
+    // SAFETY: `groups` has room for so many, and outlives the call.
+    let count = unsafe { libc::getgroups(count, groups.as_mut_ptr()) };
+    groups.truncate(usize::try_from(count).unwrap_or_default());
+    groups
+}
+
 /// The personality of this process; 0 is plain Linux.
 #[must_use]
 pub fn personality() -> u32 {

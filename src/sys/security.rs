@@ -68,18 +68,22 @@ impl Sets {
 /// Leaves the capabilities of `keep` and no others in the five sets of this process, for good
 /// (capabilities(7)).
 pub fn keep_capabilities(keep: u64) -> Result<()> {
-    each_capability(|n| if keep >> n & 1 == 0 { prctl(libc::PR_CAPBSET_DROP, n) } else { Ok(()) })?;
+    each_capability(|n, is_set| match is_set && keep >> n & 1 == 0 {
+        true => prctl(libc::PR_CAPBSET_DROP, n),
+        false => Ok(()),
+    })?;
     prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as u64)?;
     Sets::of(keep).set()?;
     let raise = libc::PR_CAP_AMBIENT_RAISE as u64;
     ones(keep).try_for_each(|n| ask(libc::PR_CAP_AMBIENT, raise, n).map(drop))
 }
 
-/// Calls `act` with the number of each capability that this kernel knows.
-fn each_capability(mut act: impl FnMut(u64) -> Result<()>) -> Result<()> {
+/// Calls `act` with the number of each capability that this kernel knows, and whether it is in
+/// the bounding set.
+fn each_capability(mut act: impl FnMut(u64, bool) -> Result<()>) -> Result<()> {
     for n in 0..64 {
         match ask(libc::PR_CAPBSET_READ, n, 0) {
-            Ok(_) => act(n)?,
+            Ok(is_set) => act(n, is_set == 1)?,
             // Past the last one.
             Err(_) => return Ok(()),
         }
@@ -94,8 +98,8 @@ fn ones(set: u64) -> impl Iterator<Item = u64> {
 /// The bounding set of this process.
 pub fn bounding() -> Result<u64> {
     let mut set = 0;
-    each_capability(|n| {
-        set |= u64::from(ask(libc::PR_CAPBSET_READ, n, 0)? == 1) << n;
+    each_capability(|n, is_set| {
+        set |= u64::from(is_set) << n;
         Ok(())
     })?;
     Ok(set)

@@ -1,14 +1,14 @@
 //! Which namespaces a process is in.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::fcntl::{AtFlags, OFlag};
 use nix::libc;
 use nix::sys::stat::fstatat;
 
 use crate::plan::Namespace;
-use crate::sys::{Call, Named, Result};
+use crate::sys::{self, Call, Named, Result};
 
 const KINDS: [Namespace; 8] = [
     Namespace::User,
@@ -29,35 +29,41 @@ impl Namespaces {
     /// This process's own.
     #[must_use]
     pub fn own() -> Self {
-        Self(KINDS.map(|kind| number(AT_FDCWD, Path::new(file(kind))).ok()))
+        let dir = sys::open(Path::new("/proc/self/ns"), DIRECTORY);
+        let number = |kind| number(dir.as_ref().ok()?.as_fd(), kind).ok();
+        Self(KINDS.map(number))
     }
 
-    /// Whether this process, whom `proc` shows, is in another one of this kind.
-    pub(super) fn differs(self, kind: Namespace, proc: BorrowedFd<'_>) -> Result<bool> {
-        let inside = number(proc, below_proc(kind))?;
+    /// Whether this process is in another one of this kind; `dir` is its /proc/self/ns.
+    pub(super) fn differs(self, kind: Namespace, dir: BorrowedFd<'_>) -> Result<bool> {
+        let inside = number(dir, kind)?;
         let outside = KINDS.iter().zip(self.0).find(|(known, _)| **known == kind);
         Ok(outside.and_then(|(_, outside)| outside).is_some_and(|outside| outside != inside))
     }
 }
 
-fn number(dir: BorrowedFd<'_>, path: &Path) -> Result<u64> {
-    fstatat(dir, path, AtFlags::empty()).of(Call::CheckNamespaces).map(|seen| seen.st_ino)
+/// The directory with the links of this process's namespaces, in the /proc of `proc`.
+pub(super) fn links(proc: BorrowedFd<'_>) -> Result<OwnedFd> {
+    sys::openat(proc, Path::new("self/ns"), DIRECTORY, 0)
 }
 
-fn below_proc(kind: Namespace) -> &'static Path {
-    Path::new(file(kind).strip_prefix("/proc/").unwrap_or_default())
+const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY);
+
+fn number(dir: BorrowedFd<'_>, kind: Namespace) -> Result<u64> {
+    let seen = fstatat(dir, Path::new(file(kind)), AtFlags::empty());
+    seen.of(Call::CheckNamespaces).map(|seen| seen.st_ino)
 }
 
 fn file(kind: Namespace) -> &'static str {
     match kind {
-        Namespace::User => "/proc/self/ns/user",
-        Namespace::Mount => "/proc/self/ns/mnt",
-        Namespace::Pid => "/proc/self/ns/pid",
-        Namespace::Network => "/proc/self/ns/net",
-        Namespace::Uts => "/proc/self/ns/uts",
-        Namespace::Ipc => "/proc/self/ns/ipc",
-        Namespace::Cgroup => "/proc/self/ns/cgroup",
-        Namespace::Time => "/proc/self/ns/time",
+        Namespace::User => "user",
+        Namespace::Mount => "mnt",
+        Namespace::Pid => "pid",
+        Namespace::Network => "net",
+        Namespace::Uts => "uts",
+        Namespace::Ipc => "ipc",
+        Namespace::Cgroup => "cgroup",
+        Namespace::Time => "time",
     }
 }
 

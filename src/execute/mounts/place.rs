@@ -66,10 +66,10 @@ impl Tree {
         let (dir, name) = self.parent(target)?;
         if directory {
             sys::mkdirat(dir.as_fd(), name, USUAL)?;
-        } else {
-            write_new(dir.as_fd(), name, "", 0o644)?;
+            return sys::openat(dir.as_fd(), name, OFlag::O_PATH | OFlag::O_NOFOLLOW, 0);
         }
-        sys::openat(dir.as_fd(), name, OFlag::O_PATH | OFlag::O_NOFOLLOW, 0)
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
+        sys::openat(dir.as_fd(), name, flags, 0o644)
     }
 
     /// Makes a directory. One that is there already is good.
