@@ -26,7 +26,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use notation::{Ranged, keyed, through};
+use notation::{MOST_ITEMS, Ranged, few, keyed, through};
 use reader::UNREAD;
 use scalar::HostPath;
 
@@ -105,8 +105,8 @@ pub struct Manifest {
     #[schemars(example = &"nobody", example = &"1000:1000")]
     pub user: User,
     /// Supplementary groups inside.
-    #[serde(default)]
-    #[schemars(example = &["audio"])]
+    #[serde(default, deserialize_with = "few")]
+    #[schemars(length(max = MOST_ITEMS), example = &["audio"])]
     pub groups: Vec<Id>,
     /// The mode bits that new files don't get.
     #[serde(default = "default::umask")]
@@ -138,20 +138,20 @@ pub struct Manifest {
     pub init: bool,
 
     /// What is mounted, in this order: `SOURCE:TARGET[:rw]`, or a mapping.
-    #[serde(default)]
-    #[schemars(example = &["./src:/src", "./out:/out:rw"], example = json!([{"type": "tmpfs", "target": "/cache", "size": "1g"}]))]
+    #[serde(default, deserialize_with = "few")]
+    #[schemars(length(max = MOST_ITEMS), example = &["./src:/src", "./out:/out:rw"], example = json!([{"type": "tmpfs", "target": "/cache", "size": "1g"}]))]
     pub mounts: Vec<Mount>,
     /// File systems in memory: `PATH[:size=SIZE,mode=MODE]`.
-    #[serde(default = "default::tmpfs")]
-    #[schemars(example = &["/tmp:size=64m"])]
+    #[serde(default = "default::tmpfs", deserialize_with = "few")]
+    #[schemars(length(max = MOST_ITEMS), example = &["/tmp:size=64m"])]
     pub tmpfs: Vec<Tmpfs>,
     /// Files written inside, and never on the host: a text, or a mapping.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "few")]
     #[schemars(schema_with = "keyed::<mounts::FilePath, File>", example = json!({"/etc/motd": "hello\n"}))]
     pub files: BTreeMap<AbsolutePath, File>,
     /// Devices of the host: `DEVICE[:TARGET][:rw]`.
-    #[serde(default)]
-    #[schemars(example = &["/dev/kvm"])]
+    #[serde(default, deserialize_with = "few")]
+    #[schemars(length(max = MOST_ITEMS), example = &["/dev/kvm"])]
     pub devices: Vec<Device>,
     /// Which /proc the command sees.
     #[serde(default)]

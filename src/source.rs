@@ -29,6 +29,8 @@ pub struct Source {
     pub text: String,
     /// Where bytes stood that are not UTF-8, in order: there is a U+FFFD in the text.
     invalid: Vec<usize>,
+    /// How many bytes it had, as far as it was read.
+    size: usize,
 }
 
 impl Source {
@@ -37,7 +39,8 @@ impl Source {
 
     #[must_use]
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { name: name.into(), text: text.into(), invalid: Vec::new() }
+        let (name, text) = (name.into(), text.into());
+        Self { name, size: text.len(), text, invalid: Vec::new() }
     }
 
     /// Reads the file at `path`.
@@ -55,6 +58,7 @@ impl Source {
             Err(bad) => bad.into_bytes(),
         };
         let mut source = Self::new(name, String::with_capacity(bytes.len()));
+        source.size = bytes.len();
         for chunk in bytes.utf8_chunks() {
             source.text.push_str(chunk.valid());
             if !chunk.invalid().is_empty() {
@@ -63,6 +67,10 @@ impl Source {
             }
         }
         Ok(source)
+    }
+
+    fn is_too_large(&self) -> bool {
+        self.size > Self::LIMIT
     }
 
     /// The same with another text.

@@ -64,7 +64,7 @@ fn the_walk_and_the_typed_reading_agree() {
         let mut maker = if used { maker.with_variables() } else { maker };
         yaml(&maker.manifest(), plain)
     };
-    let mut runner = TestRunner::new(config(8000));
+    let mut runner = TestRunner::new(config(3000));
     let texts = (choices(), any::<bool>(), any::<bool>()).prop_map(made);
     let (mut good, mut bad) = (0, 0);
     let held = runner.run(&texts, |text| {
@@ -173,7 +173,7 @@ fn a_second_reader_reads_the_same() {
     let schema = sixdocker::schema::manifest();
     let texts = (choices(), any::<bool>())
         .prop_map(|(choices, plain)| yaml(&Maker::new(schema, choices).manifest(), plain));
-    let held = TestRunner::new(config(2000)).run(&texts, |text| {
+    let held = TestRunner::new(config(1000)).run(&texts, |text| {
         if let Ok(document) = document(&text)
             && document.faults().is_empty()
             && !text.is_empty()
@@ -223,9 +223,9 @@ fn survives(bytes: &[u8]) -> Result<(), TestCaseError> {
 #[test]
 fn no_bytes_make_it_fall() {
     let bytes = proptest::collection::vec(any::<u8>(), 0..400);
-    TestRunner::new(config(4000)).run(&bytes, |bytes| survives(&bytes)).unwrap();
+    TestRunner::new(config(1200)).run(&bytes, |bytes| survives(&bytes)).unwrap();
     let signs = "[\\[\\]{}:,\"'#&*!|>%@`~?$ \\n\\ta-c0-9\u{e9}\u{1b}\u{202e}\\\\-]{0,60}";
-    TestRunner::new(config(4000)).run(&signs, |text| survives(text.as_bytes())).unwrap();
+    TestRunner::new(config(1200)).run(&signs, |text| survives(text.as_bytes())).unwrap();
 }
 
 /// Manifests with a few bytes of theirs changed.
@@ -251,5 +251,5 @@ fn no_slip_makes_it_fall() {
         }
         bytes
     });
-    TestRunner::new(config(4000)).run(&texts, |bytes| survives(&bytes)).unwrap();
+    TestRunner::new(config(1200)).run(&texts, |bytes| survives(&bytes)).unwrap();
 }

@@ -83,6 +83,9 @@ impl Inputs {
 
     fn read(&mut self, path: &Path) {
         let path = self.place(path);
+        if matches!(self.paths.get(&path), Some(Found::File(Some(_)))) {
+            return;
+        }
         let found = match found(std::fs::metadata(&path)) {
             Found::File(_) => text(sys::open(&path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)),
             other => other,

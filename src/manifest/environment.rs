@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::fault::{Fault, shown};
 use super::limits::plain_text;
-use super::notation::{described, text_schema};
+use super::notation::{Notation, described, notation};
 use super::process::AS_WRITTEN;
 
 /// Variables in the order of the manifest; no value: taken from the caller.
@@ -51,9 +51,15 @@ impl<'de> Deserialize<'de> for EnvValue {
 }
 
 /// `K=V`, or `K` alone: taken from the caller.
-struct Assignment(String, Option<String>);
+pub(crate) struct Assignment(String, Option<String>);
 
-impl Assignment {
+impl Notation for Assignment {
+    const WANTED: &'static str = "`NAME=value`";
+
+    fn pattern() -> String {
+        "^[^=]".to_owned()
+    }
+
     fn read(text: &str) -> Result<Self, Fault> {
         let (name, value) = match text.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
@@ -67,11 +73,15 @@ impl Assignment {
     }
 }
 
-impl<'de> Deserialize<'de> for Assignment {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Self::read(&String::deserialize(from)?).map_err(de::Error::custom)
+impl fmt::Display for Assignment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.1 {
+            Some(value) => write!(f, "{}={value}", self.0),
+            None => f.write_str(&self.0),
+        }
     }
 }
+notation!(Assignment);
 
 impl<'de> Deserialize<'de> for Environment {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -114,10 +124,8 @@ impl Serialize for Environment {
         let mut names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         if names.windows(2).any(|pair| pair[0] == pair[1]) {
-            return to.collect_seq(self.0.iter().map(|(name, value)| match value {
-                Some(value) => format!("{name}={value}"),
-                None => name.clone(),
-            }));
+            let all = self.0.iter().cloned();
+            return to.collect_seq(all.map(|(name, value)| Assignment(name, value)));
         }
         let mut map = to.serialize_map(Some(self.0.len()))?;
         for (name, value) in &self.0 {
@@ -140,7 +148,7 @@ impl JsonSchema for Environment {
                 {"type": "null", "description": "Taken from the caller."},
             ]}},
             {"type": "array", "items": described(
-                text_schema("^[^=]", "`NAME=value`"),
+                generator.subschema_for::<Assignment>(),
                 "`NAME=value`, or a name alone: taken from the caller.",
             )},
         ]})

@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::fault::{Fault, shown, unknown_word};
 use super::notation::{
-    Notation, Ranged, ShortOrLong, Through, Written, keyed, notation, short_or_long, through,
-    up_to, words,
+    MOST_ITEMS, Notation, Ranged, ShortOrLong, Through, Written, few, keyed, notation,
+    short_or_long, through, up_to, words,
 };
 use super::{AbsolutePath, Duration, Size};
 
@@ -52,7 +52,8 @@ pub struct Limits {
     #[schemars(with = "Ranged<1, 10_000>", example = 50)]
     pub io_weight: Option<u32>,
     /// Limits for block devices.
-    #[schemars(example = serde_json::json!([{"device": "/dev/sda", "rbps": "10m"}]))]
+    #[serde(deserialize_with = "few")]
+    #[schemars(length(max = MOST_ITEMS), example = serde_json::json!([{"device": "/dev/sda", "rbps": "10m"}]))]
     pub io: Vec<Io>,
     /// The most memory in huge pages, by page size.
     #[serde(deserialize_with = "hugetlb")]
@@ -387,11 +388,11 @@ plain_text!(
 );
 
 fn hugetlb<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, Size>, D::Error> {
-    let sizes = BTreeMap::<PageSize, Size>::deserialize(from)?;
+    let sizes: BTreeMap<PageSize, Size> = few(from)?;
     Ok(sizes.into_iter().map(|(page, size)| (page.0, size)).collect())
 }
 
 fn raw_files<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
-    let files = BTreeMap::<CgroupFile, CgroupValue>::deserialize(from)?;
+    let files: BTreeMap<CgroupFile, CgroupValue> = few(from)?;
     Ok(files.into_iter().map(|(file, value)| (file.0, value.0)).collect())
 }

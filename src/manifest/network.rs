@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::fault::{Fault, shown, unknown_word};
 use super::limits::plain_text;
-use super::notation::{Notation, described, notation, text_schema, words};
+use super::notation::{Notation, described, few, notation, text_schema, words};
 use super::scalar::tilde;
 
 /// How the sandbox reaches the network.
@@ -241,13 +241,13 @@ plain_text!(
 pub(crate) fn extra_hosts<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<BTreeMap<String, IpAddr>, D::Error> {
-    let hosts = BTreeMap::<ExtraHost, Address>::deserialize(from)?;
+    let hosts: BTreeMap<ExtraHost, Address> = few(from)?;
     Ok(hosts.into_iter().filter_map(|(name, ip)| Some((name.0, ip.0.parse().ok()?))).collect())
 }
 
 pub(crate) fn sysctls<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<BTreeMap<String, SysctlValue>, D::Error> {
-    let sysctls = BTreeMap::<SysctlName, SysctlValue>::deserialize(from)?;
+    let sysctls: BTreeMap<SysctlName, SysctlValue> = few(from)?;
     Ok(sysctls.into_iter().map(|(name, value)| (name.0, value)).collect())
 }

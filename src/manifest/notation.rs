@@ -74,6 +74,45 @@ pub(crate) fn up_to(most: u64) -> String {
     format!("0*({})", all.join("|").replace("[0-9]{0}", "").replace("[0-9]{1}", "[0-9]"))
 }
 
+/// The most items of a list of which each costs the kernel something, or another look at the host.
+pub(crate) const MOST_ITEMS: usize = 1000;
+
+/// Something that is counted.
+pub(crate) trait Count {
+    fn count(&self) -> usize;
+}
+
+impl<T> Count for Vec<T> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+}
+
+impl<K, V> Count for std::collections::BTreeMap<K, V> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+}
+
+impl<T: Count> Count for Option<T> {
+    fn count(&self) -> usize {
+        self.as_ref().map_or(0, Count::count)
+    }
+}
+
+pub(crate) fn too_many() -> Fault {
+    Fault::value(format!("more than {MOST_ITEMS} items stand here"), "too many items")
+        .help("name a directory that holds them all, or make several sandboxes of it")
+}
+
+/// For `deserialize_with`: no more than [`MOST_ITEMS`].
+pub(crate) fn few<'de, D: Deserializer<'de>, T: Deserialize<'de> + Count>(
+    from: D,
+) -> Result<T, D::Error> {
+    let all = T::deserialize(from)?;
+    if all.count() > MOST_ITEMS { Err(de::Error::custom(too_many())) } else { Ok(all) }
+}
+
 /// Exactly one of two keys stands in a mapping.
 pub(crate) fn one_of(one: &str, other: &str) -> serde_json::Value {
     let this = |this: &str, that: &str| serde_json::json!({"required": [this], "properties": {this: {}, that: false}});
@@ -91,7 +130,7 @@ pub(crate) fn keyed<K: schemars::JsonSchema, V: schemars::JsonSchema>(
     generator: &mut SchemaGenerator,
 ) -> Schema {
     json_schema!({"type": "object", "propertyNames": generator.subschema_for::<K>(),
-        "additionalProperties": generator.subschema_for::<V>()})
+        "additionalProperties": generator.subschema_for::<V>(), "maxProperties": MOST_ITEMS})
 }
 
 /// Reads a [`Notation`].

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::fault::{Fault, Meant, shown};
-use super::notation::{Notation, Through, notation, up_to};
+use super::notation::{MOST_ITEMS, Notation, Through, notation, too_many, up_to};
 
 /// A number of bytes: an integer, or `100m`, `1GiB`, `1.5g` (1024-based).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -642,6 +642,9 @@ impl<'de, T: Notation + Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
                 while let Some(item) = items.next_element()? {
                     many.push(item);
                 }
+                if many.len() > MOST_ITEMS {
+                    return Err(de::Error::custom(too_many()));
+                }
                 Ok(OneOrMany(many))
             }
         }
@@ -670,7 +673,7 @@ impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let one = generator.subschema_for::<T>();
-        json_schema!({"anyOf": [one, {"type": "array", "items": one}]})
+        json_schema!({"anyOf": [one, {"type": "array", "items": one, "maxItems": MOST_ITEMS}]})
     }
 }
 

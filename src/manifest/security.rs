@@ -10,7 +10,8 @@ use super::AbsolutePath;
 use super::fault::{Fault, Meant, shown, unknown_word};
 use super::limits::plain_text;
 use super::notation::{
-    Notation, ShortOrLong, Written, described, notation, short_or_long, text_schema, words,
+    MOST_ITEMS, Notation, ShortOrLong, Written, described, few, notation, short_or_long,
+    text_schema, words,
 };
 use super::scalar::HostPath;
 use crate::capability::Capability;
@@ -114,12 +115,12 @@ pub(crate) struct SecurityMap {
     #[schemars(example = &"required")]
     landlock: Landlock,
     /// The paths that are hidden; by default those of the OCI runtimes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Vec<AbsolutePath>", example = &["/proc/kcore"])]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "few")]
+    #[schemars(with = "Vec<AbsolutePath>", length(max = MOST_ITEMS), example = &["/proc/kcore"])]
     masked_paths: Option<Vec<AbsolutePath>>,
     /// The paths that can't be written; by default those of the OCI runtimes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Vec<AbsolutePath>", example = &["/proc/sys"])]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "few")]
+    #[schemars(with = "Vec<AbsolutePath>", length(max = MOST_ITEMS), example = &["/proc/sys"])]
     readonly_paths: Option<Vec<AbsolutePath>>,
     /// The command may make user namespaces of its own.
     #[schemars(example = true)]
@@ -225,12 +226,12 @@ pub(crate) struct SeccompMap {
     #[schemars(example = &"strict")]
     base: Option<BaseName>,
     /// System calls let through besides; none by default.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(example = &["io_uring_setup"])]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "few")]
+    #[schemars(length(max = MOST_ITEMS), example = &["io_uring_setup"])]
     allow: Vec<SystemCall>,
     /// System calls refused besides; none by default.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(example = &["ptrace"])]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "few")]
+    #[schemars(length(max = MOST_ITEMS), example = &["ptrace"])]
     deny: Vec<SystemCall>,
     /// What a refused system call gets.
     #[serde(default)]

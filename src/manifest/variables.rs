@@ -6,13 +6,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserializer;
 
 use super::Var;
 use super::fault::{Fault, Meant, shown};
 use super::limits::plain_text;
+use super::notation::few;
 use super::reader::UNREAD;
-use crate::diagnostic::{Place, Problem};
+use crate::diagnostic::{MOST, Place, Problem};
 use crate::source::{Document, Kind, Node, Pointer, Scalar, Style, Value};
 
 /// Where the values of variables come from.
@@ -39,7 +40,7 @@ pub(crate) fn is_name(text: &str) -> bool {
 }
 
 pub(crate) fn vars<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, Var>, D::Error> {
-    let vars = BTreeMap::<VarName, Var>::deserialize(from)?;
+    let vars: BTreeMap<VarName, Var> = few(from)?;
     Ok(vars.into_iter().map(|(name, var)| (name.0, var)).collect())
 }
 
@@ -112,6 +113,7 @@ struct Substitution<'v> {
 impl Substitution<'_> {
     fn node(&mut self, node: &mut Node, at: &Pointer) {
         match &mut node.value {
+            _ if self.problems.len() > MOST => node.value = Value::Unknown,
             Value::Scalar(scalar) if scalar.kind == Kind::Text && scalar.text.contains('$') => {
                 match self.text(&scalar.text) {
                     Ok(Some(text)) => node.value = Value::Scalar(substituted(text)),

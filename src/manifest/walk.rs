@@ -113,7 +113,21 @@ impl<'s> Walk<'s> {
         }
     }
 
+    /// Whether more stands there than the schema lets; then nobody looks at each.
+    fn too_many(&mut self, schema: &Json, bound: &str, count: usize, at: &Pointer) -> bool {
+        let most = schema.get(bound).and_then(Json::as_u64);
+        let over = most.is_some_and(|most| count as u64 > most);
+        if over {
+            let problem = super::notation::too_many().problem(Place::Value(at.clone()));
+            self.problems.push(problem);
+        }
+        over
+    }
+
     fn map(&mut self, schema: &'s Json, entries: &[Entry], at: &Pointer) {
+        if self.too_many(schema, "maxProperties", entries.len(), at) {
+            return;
+        }
         let mut meant = Vec::new();
         for entry in entries {
             if self.full() {
@@ -172,6 +186,9 @@ impl<'s> Walk<'s> {
     }
 
     fn list(&mut self, schema: &'s Json, items: &[Node], at: &Pointer) {
+        if self.too_many(schema, "maxItems", items.len(), at) {
+            return;
+        }
         let Some(of) = schema.get("items") else { return };
         for (n, item) in items.iter().enumerate() {
             self.value(of, item, &at.index(n));
@@ -259,6 +276,7 @@ fn read_as(name: &str, node: &Node) -> Option<Result<(), Refusal>> {
         Report,
         Environment,
         environment::EnvName,
+        environment::Assignment,
         Mount,
         mounts::FilePath,
         mounts::MountType,

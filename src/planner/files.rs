@@ -75,13 +75,24 @@ pub(super) fn text(draft: &mut Draft<'_>, path: &Path, place: &Pointer) -> Optio
     None
 }
 
+/// The most that files may hold together: all of it stands in the plan.
+const MOST_BYTES: usize = 16 << 20;
+
 /// The `files` map.
 pub(super) fn steps(draft: &mut Draft<'_>, tree: &mut Tree) -> Vec<Step<Init>> {
     let manifest = draft.manifest;
     let mut steps = Vec::new();
+    let mut room = MOST_BYTES;
     for (target, file) in &manifest.files {
         let origin = at(key("files").key(&target.0));
         if let Some(content) = content(draft, &file.content, &origin.key) {
+            let Some(left) = room.checked_sub(content.len()) else {
+                let text = format!("the files hold more than {} MiB together", MOST_BYTES >> 20);
+                let help = "show a directory with `mounts` instead";
+                draft.wrong("bad_file", &origin.key, text, "one too many", help);
+                break;
+            };
+            room = left;
             steps.push(place(draft, tree, &target.0, content, file.mode.0, &origin));
         }
     }

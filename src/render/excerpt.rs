@@ -25,13 +25,14 @@ struct Cell {
 impl Excerpt {
     /// The line, with the bytes from `start` to `end` marked, in at most `width` columns.
     pub(super) fn new(line: &str, start: usize, end: usize, width: usize, cut: &str) -> Self {
+        let (line, start, end, more) = near(line, start, end, 8 * width.max(8));
         let cells = cells(line, start, end);
         let first = cells.iter().position(|cell| cell.marked).unwrap_or(cells.len());
-        let (from, to) = window(&cells, first, width.max(8));
+        let (from, to) = window(&cells, first, width.max(8), more == (false, false));
         let shown = cells.get(from..to).unwrap_or_default();
         let mut line = String::new();
         let (mut before, mut marked) = (0, 0);
-        if from > 0 {
+        if from > 0 || more.0 {
             line.push_str(cut);
             before += cut.width();
         }
@@ -46,11 +47,20 @@ impl Excerpt {
         if start >= end {
             before += shown.iter().take(first.saturating_sub(from)).map(|c| c.width).sum::<usize>();
         }
-        if to < cells.len() {
+        if to < cells.len() || more.1 {
             line.push_str(cut);
         }
         Self { line: line.trim_end().to_owned(), before, marked: marked.max(1) }
     }
+}
+
+/// Of a very long line the part around the span, the span in it, and whether there is more before
+/// and after.
+fn near(line: &str, start: usize, end: usize, reach: usize) -> (&str, usize, usize, (bool, bool)) {
+    let from = line.floor_char_boundary(start.saturating_sub(reach));
+    let to = line.ceil_char_boundary((start + reach).min(line.len()));
+    let part = line.get(from..to).unwrap_or_default();
+    (part, start - from, end.min(to) - from, (from > 0, to < line.len()))
 }
 
 /// The line in cells; a tab reaches to the next column that four divides.
@@ -71,9 +81,9 @@ fn cells(line: &str, start: usize, end: usize) -> Vec<Cell> {
 }
 
 /// Which cells are shown: all, where they fit, or some before the mark and what fits after.
-fn window(cells: &[Cell], first: usize, width: usize) -> (usize, usize) {
+fn window(cells: &[Cell], first: usize, width: usize, whole: bool) -> (usize, usize) {
     let total: usize = cells.iter().map(|cell| cell.width).sum();
-    if total <= width {
+    if total <= width && whole {
         return (0, cells.len());
     }
     let room = width.saturating_sub(2);
@@ -122,6 +132,12 @@ mod tests {
         assert_eq!(marks("ab", 1, 1, 40), "ab\n ^");
         assert_eq!(marks("ab", 2, 2, 40), "ab\n  ^");
         assert_eq!(marks("", 0, 0, 40), "\n^");
+    }
+
+    #[test]
+    fn of_a_very_long_line_a_part_is_looked_at() {
+        let line = format!("{}BAD{}", "漢".repeat(400_000), "\u{301}".repeat(400_000));
+        assert!(marks(&line, 1_200_000, 1_200_003, 20).starts_with("~漢漢漢BAD"));
     }
 
     #[test]

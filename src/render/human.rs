@@ -134,6 +134,14 @@ impl ReportHandler for Style {
     }
 }
 
+/// As much of a sentence as somebody reads.
+fn brief(text: &str) -> String {
+    match text.char_indices().nth(600) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 impl Style {
     /// `FILE:LINE:COLUMN: error: what is wrong [code]`
     fn head(
@@ -147,7 +155,7 @@ impl Style {
             format!("{name}:{}:{}: ", line.line(), line.column())
         });
         let code = diagnostic.code().map_or(String::new(), |code| format!(" [{code}]"));
-        let text = diagnostic.to_string();
+        let text = brief(&diagnostic.to_string());
         let whole = format!("{place}error: {}{code}", escape::tame(&text));
         for line in self.broken(&whole, 0) {
             let line = self.coloured(&line, &place, &code);
@@ -191,7 +199,7 @@ impl Style {
         let empty = self.paint(BLUE, &format!("{:>gutter$} {bar}", ""));
         writeln!(f, "{}", format!("{number} {shown}").trim_end())?;
         let mark = self.paint(RED, &"^".repeat(marked));
-        let words = escape::tame(label.label().unwrap_or_default()).into_owned();
+        let words = escape::tame(&brief(label.label().unwrap_or_default())).into_owned();
         let lead = " ".repeat(before);
         if words.is_empty() || before + marked + 1 + words.width() <= room {
             let words = self.paint(RED, &words);
@@ -209,7 +217,7 @@ impl Style {
         let indent = " ".repeat(gutter + 1);
         let mut first = true;
         for line in help.lines() {
-            for part in self.broken(&escape::tame(line), gutter + 9) {
+            for part in self.broken(&escape::tame(&brief(line)), gutter + 9) {
                 if first {
                     writeln!(f, "{indent}{} {part}", self.paint(GREEN, "= help:"))?;
                 } else {

@@ -31,7 +31,7 @@ pub struct Document {
 impl Document {
     /// Reads the one document of `source`.
     pub fn read(source: &Source) -> Result<Self, Vec<Problem>> {
-        if source.text.len() > Source::LIMIT {
+        if source.is_too_large() {
             return Err(vec![too_large()]);
         }
         let faults = text::faults(source, FAULTS);

@@ -78,6 +78,9 @@ impl<'s> Walk<'s> {
     /// What certainly was meant: the same characters, with quotes or without.
     fn certain(&self, typed: &[&Json], schema: &'s Json, node: &Node) -> Option<(String, String)> {
         let scalar = node.scalar().filter(|scalar| scalar.style != Style::Substituted)?;
+        if scalar.text.len() > 80 {
+            return None;
+        }
         let wants = |name: &str| typed.iter().any(|one| kind(one) == Some(name));
         let would_do = |scalar: Scalar| {
             self.accepts(schema, &Node { span: node.span.clone(), value: Value::Scalar(scalar) })
