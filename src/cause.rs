@@ -217,7 +217,6 @@ impl Scene<'_> {
 
     fn prepare(self, prepare: &Prepare, fault: Fault) -> Option<Finding> {
         match prepare {
-            Prepare::StartScope { .. } => None,
             Prepare::StepAside { path } | Prepare::MakeCgroup { path } => {
                 cgroup::make(self, path, fault)
             }
@@ -226,8 +225,9 @@ impl Scene<'_> {
                 cgroup::enable(self, path, controllers, fault)
             }
             Prepare::WriteCgroup { path, value } => cgroup::write(self, path, value, fault),
-            // Where the kernel does not tell, the runner looks.
-            Prepare::WatchMemory { .. } => None,
+            // systemd says itself what is wrong; where the kernel does not tell of memory, the
+            // runner looks.
+            Prepare::StartScope { .. } | Prepare::WatchMemory { .. } => None,
             Prepare::JoinNetwork { path } => identity::join(self, path, fault),
             Prepare::OpenStream { path, .. } => process::stream(self, path, fault),
         }

@@ -465,11 +465,12 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::cast_possible_truncation, reason = "noise")]
     fn any_bytes_are_read_to_an_end() {
         for seed in 0..2_000u32 {
             let noise = |n: u32| (seed.wrapping_mul(2_654_435_761).rotate_left(n) >> 24) as u8;
             let bytes: Vec<u8> =
-                (0..96).map(|n| if n % 5 == 0 { noise(n) } else { n as u8 % 9 }).collect();
+                (0..96).map(|n| if n % 5 == 0 { noise(n) } else { (n % 9) as u8 }).collect();
             let message = Message::decode(SIGNAL, &bytes, &bytes);
             _ = (message.job(), message.error());
         }

@@ -66,6 +66,7 @@ fn plan(manifest: &Manifest, host: &Host) -> Option<Plan> {
 }
 
 /// Every hole, with keys that open it, and a machine on which they do.
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn openings() -> Vec<(Opening, Value, &'static str)> {
     use Opening as O;
     let (root, hybrid) = ("root-v2", "root-hybrid");

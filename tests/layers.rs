@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("manifest", "capability diagnostic schema source"),
     ("plan", "capability diagnostic render seccomp source"),
     ("planner", "capability diagnostic host inputs manifest plan seccomp source"),
-    ("probe", "capability host manifest sys"),
+    ("probe", "capability host manifest sys systemd"),
     ("render", "diagnostic source sys"),
     ("report", "host plan sys"),
     ("schema", "manifest report"),

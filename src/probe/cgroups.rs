@@ -34,7 +34,8 @@ pub(super) fn look(manifest: Option<&Manifest>) -> Option<Cgroups> {
     let legacy = looker.legacy();
     let unified = looker.unified(&legacy);
     let asked = wants_systemd(manifest, unified.as_ref());
-    let systemd = asked.then(|| systemd::look(looker.v2()?, looker.root)).flatten();
+    let v2 = if asked { looker.v2() } else { None };
+    let systemd = v2.map(|mount| systemd::look(mount, looker.root));
     Some(Cgroups { unified, legacy, systemd })
 }
 

@@ -209,7 +209,7 @@ impl Thing {
             Self::Nothing => {}
             Self::Shut => {
                 fs::create_dir(path).unwrap();
-                fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+                fs::set_permissions(path, fs::Permissions::from_mode(0o0)).unwrap();
             }
         }
     }

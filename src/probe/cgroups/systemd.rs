@@ -12,7 +12,7 @@ use super::{Mount, around, seen, words};
 const KNOWN: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 
 /// Asks the caller's manager where it is.
-pub(super) fn look(mount: &Mount, root: bool) -> Option<Systemd> {
+pub(super) fn look(mount: &Mount, root: bool) -> Systemd {
     let sockets = sockets(root, &runtime());
     let answers = sockets.iter().map(|socket| (socket, ask(socket)));
     let mut silent = Vec::new();
@@ -21,7 +21,7 @@ pub(super) fn look(mount: &Mount, root: bool) -> Option<Systemd> {
             Ok(group) => {
                 let dir = seen(mount, Path::new(&group));
                 if dir.join("cgroup.controllers").exists() {
-                    return Some(found(mount, root, socket.clone(), &dir));
+                    return found(mount, root, socket.clone(), &dir);
                 }
                 silent.push(format!("{}: its group is not to be seen here", socket.display()));
             }
@@ -29,7 +29,7 @@ pub(super) fn look(mount: &Mount, root: bool) -> Option<Systemd> {
         }
     }
     let reason = Some(format!("no systemd answers ({})", silent.join("; ")));
-    Some(Systemd { hierarchy: Hierarchy { reason, ..Hierarchy::default() }, ..Systemd::default() })
+    Systemd { hierarchy: Hierarchy { reason, ..Hierarchy::default() }, ..Systemd::default() }
 }
 
 /// Where the sockets of the caller's session are.
