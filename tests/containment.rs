@@ -19,5 +19,9 @@ mod probe;
 mod resources;
 #[path = "containment/scenes.rs"]
 mod scenes;
+#[path = "containment/threats.rs"]
+mod threats;
+#[path = "containment/uncontained.rs"]
+mod uncontained;
 
 mod support;

@@ -28,7 +28,6 @@ static const struct call table[] = {
     CALL(reboot), CALL(request_key), CALL(set_mempolicy, 99), CALL(setdomainname, 0, BAD),
     CALL(sethostname, 0, BAD), CALL(setns, BAD), CALL(settimeofday), CALL(swapoff), CALL(swapon),
     CALL(syslog, 10), CALL(umount2), CALL(unshare, CLONE_NEWUSER), CALL(userfaultfd, BAD),
-    CALL(vhangup, 0),
 #ifdef __x86_64__
     CALL(_sysctl), CALL(afs_syscall), CALL(create_module),
     CALL(get_kernel_syms), CALL(getpmsg), CALL(ioperm, 0, BAD), CALL(iopl, 99),

@@ -18,11 +18,14 @@ static bool is_standard(const struct stat *seen) {
     return (major >= 136 && major <= 143) || (major == 0 && minor == 0);
 }
 
+/* Of a mount without devices, or of a group that a device is forbidden to. */
+static bool is_refusal(int error) { return error == EACCES || error == EPERM; }
+
 static int visit(const char *path, const struct stat *seen, int type, struct FTW *where) {
     (void)type, (void)where;
     if ((S_ISBLK(seen->st_mode) || S_ISCHR(seen->st_mode)) && !is_standard(seen)) {
         int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-        if (fd >= 0 || errno != EACCES) snprintf(stranger, sizeof stranger, "%s", path);
+        if (fd >= 0 || !is_refusal(errno)) snprintf(stranger, sizeof stranger, "%s", path);
         if (fd >= 0) close(fd);
     }
     return 0;
@@ -57,7 +60,7 @@ static enum verdict make_at(const char *directory, mode_t kind, dev_t device) {
     if (mknod(path, kind | 0600, device)) return fails(-1);
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     say("%s was made in %s: %s", path, directory, fd < 0 ? strerror(errno) : "and opened");
-    bool open = fd >= 0 || errno != EACCES;
+    bool open = fd >= 0 || !is_refusal(errno);
     unlink(path);
     return open ? OPEN : OK;
 }
