@@ -27,8 +27,8 @@ use crate::diagnostic::Problem;
 use crate::host::Host;
 use crate::inputs::Inputs;
 use crate::manifest::Manifest;
-use crate::plan::{CloneInit, Init, Plan, Spawn, Step, Supervise, Verify};
-use draft::{Draft, asked, default, step};
+use crate::plan::{CloneInit, Init, Plan, Step, Supervise, Verify};
+use draft::{Draft, default, step};
 
 pub use command::PATH;
 #[cfg(any(test, fuzzing))]
@@ -86,7 +86,7 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
         None => Vec::new(),
     };
     let namespaces = isolation.at_clone(&groups);
-    let spawn = manifest.init.then(|| step(Spawn {}, &asked("init")));
+    let spawn = isolation::spawn(draft, &isolation);
     let verify = Verify {
         uid: identity.uid,
         gid: identity.gid,

@@ -266,9 +266,9 @@ fn gone(litter: &NoLitter) {
 
 #[test]
 fn nothing_outlives_a_runner_that_is_killed_at_any_moment() {
-    for init in [false, true] {
+    for how in ["init: false", "init: true", "namespaces: {pid: host}"] {
         let case = Case::new(&format!(
-            "init: {init}\nlimits: {{output: 1m}}\ncommand: trap '' TERM HUP; (setsid sleep 1000 &); {TRAPPED}"
+            "{how}\nlimits: {{output: 1m}}\ncommand: trap '' TERM HUP; (setsid sleep 1000 &); {TRAPPED}"
         ));
         for moment in 0..40 {
             let session = Session::start(&mut case.command());

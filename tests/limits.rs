@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use support::{NoLitter, Session, Temp, busybox_root, need, need_root, run, sixdocker};
 
 /// Control groups with this word in their name.
@@ -259,7 +260,7 @@ fn a_run_leaves_the_groups_of_another_alone() {
 }
 
 #[test]
-fn the_next_run_ends_whom_a_killed_runner_left_without_a_pid_namespace() {
+fn the_next_run_ends_whom_a_killed_runner_and_its_init_left() {
     if !need_root() {
         return;
     }
@@ -268,6 +269,11 @@ fn the_next_run_ends_whom_a_killed_runner_left_without_a_pid_namespace() {
     );
     let session = Session::start(&mut case.command());
     session.expect("ready");
+    // Each would see to it when the other dies alone.
+    let pid = session.pid();
+    let init = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    session.signal(Signal::SIGSTOP);
+    kill(Pid::from_raw(init.trim().parse().unwrap()), Signal::SIGKILL).unwrap();
     session.signal(Signal::SIGKILL);
     session.finish();
     let next = Case::new("limits: {memory: 50m}\ncommand: ['true']\n");

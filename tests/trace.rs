@@ -104,6 +104,7 @@ fn a_staying_init() {
 #[test]
 fn the_hosts_namespaces() {
     both("rootfs: ROOT\ncommand: [\"true\"]\nnetwork: host\nnamespaces: {ipc: host, uts: host}\n");
+    both("rootfs: ROOT\ncommand: [\"true\"]\nnamespaces: {pid: host}\n");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use nix::fcntl::OFlag;
 use super::line;
 use super::mounts::Tree;
 use super::text::Text;
-use crate::plan::{Command, IdRange, Init, Plan};
+use crate::plan::{Command, IdRange, Init, Namespace, Plan};
 use crate::sys::supervise::Window;
 use crate::sys::{self, Call, Fault, Named, Program, Result};
 
@@ -57,6 +57,10 @@ pub fn build(plan: &Plan, ready: &Ready, line: BorrowedFd<'_>, go: OwnedFd) -> !
         scene.timed(step.n, |scene| scene.perform(step.n, &step.action));
     }
     scene.wait(line, go);
+    if let Some(step) = &plan.spawn {
+        // While it may still open a file.
+        scene.check(step.n, scene.forget_arguments());
+    }
     for step in after {
         scene.timed(step.n, |scene| scene.perform(step.n, &step.action));
     }
@@ -67,7 +71,8 @@ pub fn build(plan: &Plan, ready: &Ready, line: BorrowedFd<'_>, go: OwnedFd) -> !
     scene.send_times();
     if let Some(step) = &plan.spawn {
         let proc = scene.proc.as_ref().map_err(|fault| *fault);
-        let spawned = proc.and_then(|proc| reaper::spawn(line, proc.as_fd()));
+        let first = plan.clone.action.namespaces.contains(&Namespace::Pid);
+        let spawned = proc.and_then(|proc| reaper::spawn(line, proc.as_fd(), first));
         scene.check(step.n, spawned);
     }
     scene.command()
@@ -180,6 +185,11 @@ impl<'p> Scene<'p> {
     fn send_times(&self) {
         let times = self.times.get(..self.timed).unwrap_or_default();
         line::send_times(self.line, times.as_flattened());
+    }
+
+    /// Whoever is inside may read what the init that stays was called with: that was the runner's.
+    fn forget_arguments(&self) -> Result<()> {
+        sys::forget_arguments(self.proc.as_ref().map_err(|fault| *fault)?.as_fd())
     }
 
     fn write_proc(&self, path: &str, value: &[u8]) -> Result<()> {

@@ -100,7 +100,7 @@ openings! {
         "the command sees the processes of the surrounding PID namespace, and may signal those of the same user",
         "leave `namespaces.pid: host`, `proc: outer` and `allow_degraded: [pid_namespace]` out";
     LeftBehind "left_behind" 5:
-        "processes that the command leaves behind outlive it: no PID namespace and no control group holds them together",
+        "processes that end the runner and its init outlive them: no PID namespace and no control group holds them together",
         "give it a PID namespace, or run it where a control group can be had";
     HostIpc "host_ipc" 10:
         "the command shares System V and POSIX message queues, semaphores and memory of the host",

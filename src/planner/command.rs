@@ -25,8 +25,8 @@ pub(super) fn steps(
 ) -> Vec<Step<Command>> {
     let mut steps = Vec::new();
     let own = default("command");
-    if spawn.is_some() {
-        steps.push(step(Command::NewSession, &asked("init")));
+    if let Some(spawn) = spawn {
+        steps.push(step(Command::NewSession, &spawn.origin));
     }
     if streams.terminal {
         steps.push(step(Command::ControllingTerminal, &streams.origin));

@@ -1,7 +1,7 @@
 //! Namespaces: which are made, when, and what is shared with the host instead.
 
 use crate::manifest::{Degradable, Namespaces, Network, Proc, Sharing, Userns};
-use crate::plan::{Init, Namespace, Opening, Origin, Prepare, Step};
+use crate::plan::{Init, Namespace, Opening, Origin, Prepare, Spawn, Step};
 
 use super::draft::{Draft, asked, at, default, either, key, step};
 use super::groups::Groups;
@@ -87,6 +87,20 @@ impl crate::manifest::Manifest {
         };
         sharing == Sharing::Host
     }
+}
+
+/// The init that stays. Without a PID namespace, one must: no kernel ends the others with it.
+pub(super) fn spawn(draft: &Draft<'_>, isolation: &Isolation) -> Option<Step<Spawn>> {
+    let manifest = draft.manifest;
+    let asked_for = manifest.init || !isolation.has(Namespace::Pid);
+    let origin = if manifest.init {
+        asked("init")
+    } else if manifest.namespaces.pid == Sharing::Host {
+        at(key("namespaces").key("pid"))
+    } else {
+        either("proc", manifest.proc != Proc::Auto)
+    };
+    asked_for.then(|| step(Spawn {}, &origin))
 }
 
 /// Whether there is a user namespace of our own.

@@ -59,6 +59,11 @@ pub fn die_with_parent() -> Result<()> {
     prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL.unsigned_abs().into())
 }
 
+/// This process gets SIGTERM when its parent dies.
+pub fn hear_of_parents_death() -> Result<()> {
+    prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM.unsigned_abs().into())
+}
+
 /// A child with a copy of everything; its pid, or none in the child.
 pub fn fork() -> Result<Option<i32>> {
     // SAFETY: this process has one thread, so no lock is left held in the child's memory. The
@@ -252,6 +257,13 @@ pub fn reap_any() -> Option<(i32, Status)> {
     let status = unsafe { info.si_status() };
     let exited = info.si_code == libc::CLD_EXITED;
     (pid > 0).then_some((pid, if exited { Status::Exit(status) } else { Status::Signal(status) }))
+}
+
+/// Waits for the end of a child, and reaps it; whether there was one.
+#[must_use]
+pub fn wait_for_child() -> bool {
+    // SAFETY: a null status is allowed.
+    unsafe { libc::wait4(-1, std::ptr::null_mut(), 0, std::ptr::null_mut()) > 0 }
 }
 
 /// A program with its arguments and environment, laid out as the kernel wants them.

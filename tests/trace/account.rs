@@ -222,6 +222,11 @@ fn write(call: &Call, steps: &[Step]) -> Account {
             "enable_controllers" => {
                 path.starts_with(&step.text("path")) && last == "cgroup.subtree_control"
             }
+            // At the end, before it is removed.
+            "make_cgroup" => {
+                without_pid(&path).starts_with(&without_pid(&step.text("path")))
+                    && last == "cgroup.kill"
+            }
             "watch_memory" => {
                 without_pid(&path).starts_with(&without_pid(&step.text("path")))
                     && last == "cgroup.event_control"
@@ -294,6 +299,8 @@ fn started(call: &Call, steps: &[Step]) -> Account {
 fn controlled(call: &Call, steps: &[Step]) -> Account {
     let option = call.argument(0);
     let action = match option.as_str() {
+        // In the runner, and in the init that stays.
+        "PR_SET_CHILD_SUBREAPER" => "spawn",
         "PR_SET_PDEATHSIG" => "parent_death_signal",
         "PR_SET_DUMPABLE" => "undumpable",
         "PR_SET_NO_NEW_PRIVS" => "no_new_privileges",

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
 
-use super::{Scene, namespaces};
+use super::Scene;
 use crate::capability::Capability;
 use crate::plan::{Command, Stream, Verify};
 use crate::sys::{self, Call, Named, Result};
@@ -81,9 +81,8 @@ impl Scene<'_> {
             same(&sys::is_filtered()?, &true, Call::CheckFilter)?;
         }
         let proc = self.proc.as_ref().map_err(|fault| *fault)?;
-        let links = namespaces::links(proc.as_fd())?;
         for kind in namespaces {
-            let differs = self.ready.outside.differs(*kind, links.as_fd())?;
+            let differs = self.ready.outside.differs(*kind, proc.as_fd())?;
             same(&differs, &true, Call::CheckNamespaces)?;
         }
         verify_streams()

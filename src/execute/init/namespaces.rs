@@ -1,6 +1,6 @@
 //! Which namespaces a process is in.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use nix::fcntl::{AtFlags, OFlag};
@@ -29,41 +29,35 @@ impl Namespaces {
     /// This process's own.
     #[must_use]
     pub fn own() -> Self {
-        let dir = sys::open(Path::new("/proc/self/ns"), DIRECTORY);
-        let number = |kind| number(dir.as_ref().ok()?.as_fd(), kind).ok();
+        let proc = sys::open(Path::new("/proc"), OFlag::O_PATH | OFlag::O_DIRECTORY);
+        let number = |kind| number(proc.as_ref().ok()?.as_fd(), kind).ok();
         Self(KINDS.map(number))
     }
 
-    /// Whether this process is in another one of this kind; `dir` is its /proc/self/ns.
-    pub(super) fn differs(self, kind: Namespace, dir: BorrowedFd<'_>) -> Result<bool> {
-        let inside = number(dir, kind)?;
+    /// Whether this process, whom `proc` shows, is in another one of this kind. It may be allowed
+    /// no further descriptor.
+    pub(super) fn differs(self, kind: Namespace, proc: BorrowedFd<'_>) -> Result<bool> {
+        let inside = number(proc, kind)?;
         let outside = KINDS.iter().zip(self.0).find(|(known, _)| **known == kind);
         Ok(outside.and_then(|(_, outside)| outside).is_some_and(|outside| outside != inside))
     }
 }
 
-/// The directory with the links of this process's namespaces, in the /proc of `proc`.
-pub(super) fn links(proc: BorrowedFd<'_>) -> Result<OwnedFd> {
-    sys::openat(proc, Path::new("self/ns"), DIRECTORY, 0)
-}
-
-const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY);
-
-fn number(dir: BorrowedFd<'_>, kind: Namespace) -> Result<u64> {
-    let seen = fstatat(dir, Path::new(file(kind)), AtFlags::empty());
+fn number(proc: BorrowedFd<'_>, kind: Namespace) -> Result<u64> {
+    let seen = fstatat(proc, Path::new(file(kind)), AtFlags::empty());
     seen.of(Call::CheckNamespaces).map(|seen| seen.st_ino)
 }
 
 fn file(kind: Namespace) -> &'static str {
     match kind {
-        Namespace::User => "user",
-        Namespace::Mount => "mnt",
-        Namespace::Pid => "pid",
-        Namespace::Network => "net",
-        Namespace::Uts => "uts",
-        Namespace::Ipc => "ipc",
-        Namespace::Cgroup => "cgroup",
-        Namespace::Time => "time",
+        Namespace::User => "self/ns/user",
+        Namespace::Mount => "self/ns/mnt",
+        Namespace::Pid => "self/ns/pid",
+        Namespace::Network => "self/ns/net",
+        Namespace::Uts => "self/ns/uts",
+        Namespace::Ipc => "self/ns/ipc",
+        Namespace::Cgroup => "self/ns/cgroup",
+        Namespace::Time => "self/ns/time",
     }
 }
 

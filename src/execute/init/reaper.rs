@@ -1,8 +1,11 @@
 //! With `init: true`, PID 1: it reaps whom nobody waits for, hands signals on to the command,
-//! and ends when the command ends. It holds nothing but the line to the parent.
+//! and ends when the command ends. It holds nothing but the line to the parent. Without a PID
+//! namespace, it is whom the command's processes belong to.
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::Path;
 
+use nix::fcntl::OFlag;
 use nix::libc;
 
 use crate::execute::line;
@@ -41,34 +44,73 @@ pub(super) fn listen() -> Result<()> {
 
 /// Starts the process that becomes the command, and returns in it. This one stays.
 ///
-/// Whoever is inside may read what PID 1 was called with: that was the runner's.
-pub(super) fn spawn(line: BorrowedFd<'_>, proc: BorrowedFd<'_>) -> Result<()> {
-    sys::forget_arguments(proc)?;
+/// Where it is not PID 1, no kernel ends the others with it: then it is the one whom orphans come
+/// to, and hears of the runner's death instead of dying.
+pub(super) fn spawn(line: BorrowedFd<'_>, proc: BorrowedFd<'_>, first: bool) -> Result<()> {
+    if !first {
+        sys::supervise::adopt_orphans()?;
+        sys::hear_of_parents_death()?;
+    }
     match sys::fork()? {
         None => Ok(()),
-        Some(child) => stay(line, child),
+        Some(child) => Init { line, proc, first, child }.stay(),
     }
 }
 
-fn stay(line: BorrowedFd<'_>, child: i32) -> ! {
-    // Whoever waits for the end of a stream must not wait for us.
-    _ = sys::close_all_but(0, &[line.as_raw_fd()]);
-    _ = Sets::default().set();
-    loop {
-        match sys::wait_for_signal(HANDED_ON) {
-            Ok(libc::SIGCHLD) => reap(line, child),
-            Ok(signal) => _ = sys::kill(child, signal),
-            Err(_) => {}
-        }
-    }
+struct Init<'a> {
+    line: BorrowedFd<'a>,
+    /// The host's /proc.
+    proc: BorrowedFd<'a>,
+    /// It is PID 1.
+    first: bool,
+    /// The command.
+    child: i32,
 }
 
-/// Reaps all that have ended; with the command, all is over.
-fn reap(line: BorrowedFd<'_>, child: i32) {
-    while let Some((pid, status)) = sys::reap_any() {
-        if pid == child {
-            line::send_ended(line, status);
-            sys::quit(0);
+impl Init<'_> {
+    fn stay(self) -> ! {
+        // Whoever waits for the end of a stream must not wait for us.
+        let proc = if self.first { -1 } else { self.proc.as_raw_fd() };
+        _ = sys::close_all_but(0, &[self.line.as_raw_fd(), proc]);
+        _ = Sets::default().set();
+        loop {
+            if !self.first && sys::hung_up(self.line) {
+                self.end_all();
+            }
+            match sys::wait_for_signal(HANDED_ON) {
+                Ok(libc::SIGCHLD) => self.reap(),
+                Ok(signal) => _ = sys::kill(self.child, signal),
+                Err(_) => {}
+            }
         }
+    }
+
+    /// Reaps all that have ended; with the command, all is over.
+    fn reap(&self) {
+        while let Some((pid, status)) = sys::reap_any() {
+            if pid == self.child {
+                line::send_ended(self.line, status);
+                sys::quit(0);
+            }
+        }
+    }
+
+    /// The runner is dead: kills all whom the command left, generation after generation.
+    fn end_all(&self) -> ! {
+        while self.kill_children() && sys::wait_for_child() {}
+        sys::quit(0)
+    }
+
+    /// Whether any was there to be killed.
+    fn kill_children(&self) -> bool {
+        let mut list = [0; 4096];
+        let children = Path::new("thread-self/children");
+        let length = sys::openat(self.proc, children, OFlag::O_RDONLY, 0)
+            .and_then(|file| sys::read(file.as_fd(), &mut list));
+        // A number that was cut off is another number.
+        let list = list.get(..length.unwrap_or_default()).unwrap_or_default();
+        let whole = list.split_inclusive(|byte| *byte == b' ').filter(|part| part.ends_with(b" "));
+        let pids = whole.filter_map(|part| str::from_utf8(part).ok()?.trim_end().parse().ok());
+        pids.fold(false, |any, pid| sys::kill(pid, libc::SIGKILL).is_ok() || any)
     }
 }
