@@ -192,6 +192,7 @@ fn openings() -> Vec<(Opening, Value, &'static str)> {
         (O::Favoured, json!({"limits": {"cpu_weight": 200}}), user),
         (O::Favoured, json!({"nice": -5}), "unlimited"),
         (O::RawLimit, json!({"limits": {"cgroup": {"memory.zswap.max": 0}}}), user),
+        (O::CgroupParent, json!({"cgroup": {"parent": "/ci"}}), root),
         (O::CallerStreams, json!({}), user),
         (O::RelayedTerminal, json!({"tty": true}), user),
         (O::CallerEnvironment, json!({"pass_env": ["*"]}), user),

@@ -240,6 +240,9 @@ openings! {
     Favoured "favoured" 1:
         "the command goes before others of the machine: {}",
         "leave it out";
+    CgroupParent "cgroup_parent" 1:
+        "the control group is made in {}, where the limits of the caller's own may not hold",
+        "leave `parent` out";
     RawLimit "raw_limit" 2:
         "the file {} of the control group is written as it stands, and nobody checks what it opens",
         "use the words of `limits`";

@@ -486,6 +486,10 @@ fn unlimited(draft: &mut Draft<'_>, groups: &Groups) {
         }
         _ => {}
     }
+    if let Some(parent) = &draft.manifest.cgroup.parent {
+        let origin = at(key("cgroup").key("parent"));
+        draft.hole(Opening::CgroupParent, &parent.0, &origin);
+    }
     for file in draft.manifest.limits.cgroup.keys() {
         draft.hole(Opening::RawLimit, file, &at(place("cgroup").key(file)));
     }
