@@ -349,8 +349,8 @@ fn possible(hierarchy: &Hierarchy, files: &[(String, String)]) -> Result<(), Str
         let Some(all) = hierarchy.has.get(file).filter(|_| file.starts_with("cpuset.")) else {
             continue;
         };
-        if let (Some(all), Some(wanted)) = (numbers(all), numbers(value))
-            && let Some(beyond) = wanted.iter().find(|number| !all.contains(number))
+        if let (Some(all), Some(wanted)) = (ranges(all), ranges(value))
+            && let Some(beyond) = wanted.iter().find_map(|range| beyond(*range, &all))
         {
             return Err(format!(
                 "{beyond} is not among {}, the ones there are",
@@ -361,15 +361,27 @@ fn possible(hierarchy: &Hierarchy, files: &[(String, String)]) -> Result<(), Str
     Ok(())
 }
 
-/// The numbers of a list such as `0-1,3`.
-fn numbers(list: &str) -> Option<Vec<u32>> {
+/// The ranges of a list such as `0-1,3`, sorted.
+fn ranges(list: &str) -> Option<Vec<(u32, u32)>> {
     let mut all = Vec::new();
     for part in list.trim().split(',').filter(|part| !part.is_empty()) {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last): (u32, u32) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-        all.extend(first..=last.min(first.saturating_add(8192)));
+        all.push((first.trim().parse().ok()?, last.trim().parse().ok()?));
     }
+    all.sort_unstable();
+    all.dedup();
     Some(all)
+}
+
+/// The first number of a range that is in none of the others, which are sorted.
+fn beyond((first, last): (u32, u32), all: &[(u32, u32)]) -> Option<u32> {
+    let mut next = first;
+    for (from, to) in all {
+        if (*from..=*to).contains(&next) {
+            next = to.checked_add(1)?;
+        }
+    }
+    (next <= last).then_some(next)
 }
 
 /// Files of `limits.cgroup`, which are cgroup v2's own.
@@ -574,5 +586,27 @@ fn scope(draft: &Draft<'_>, site: &Site, groups: &mut Groups) {
 /// Reads a list of processors that any kernel, container or manifest may have written.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn endure(text: &str) {
-    _ = numbers(text);
+    let Some(all) = ranges(text) else { return };
+    for (first, last) in all.iter().take(64) {
+        assert_eq!(beyond((*first, *last), &all), None, "{first}-{last} of {text}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_beyond_a_list_is_found_without_counting_it() {
+        let beyond = |wanted: &str, all: &str| {
+            let all = ranges(all).unwrap();
+            ranges(wanted).unwrap().iter().find_map(|range| beyond(*range, &all))
+        };
+        assert_eq!(beyond("0-3", "0-1,2-7"), None);
+        assert_eq!(beyond("0-3,9", "2-7,0-1"), Some(9));
+        assert_eq!(beyond("1-3", "0-1,3"), Some(2));
+        assert_eq!(beyond("0-4294967295", "0-4294967295"), None);
+        let long = vec!["0-4294967295"; 50_000].join(",");
+        assert_eq!(beyond(&long, "0-3"), Some(4));
+    }
 }
