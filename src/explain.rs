@@ -55,6 +55,9 @@ pub fn about(what: &str, width: usize) -> Result<String, String> {
         return Ok(page);
     }
     let name = crate::render::tame(what);
+    if let Some(ours) = crate::manifest::called_here(what) {
+        return Err(format!("sixdocker: there is no key `{name}`: it is called `{ours}` here"));
+    }
     let known = keys::all(schema).into_iter().map(|(key, _)| key);
     let codes = CODES.iter().map(|code| code.code);
     let others = codes.chain(Opening::ALL.iter().map(|hole| hole.id())).map(str::to_owned);

@@ -280,6 +280,12 @@ impl Manifest {
     }
 }
 
+/// What a key of docker, compose, OCI, systemd or nsjail is called here.
+#[must_use]
+pub fn called_here(word: &str) -> Option<&'static str> {
+    words::ours(word, true).map(|(ours, _)| ours)
+}
+
 /// The faults of a tree that the typed reading has refused.
 fn faults(root: &Node, typed: Option<reader::Refusal>) -> Vec<Problem> {
     let found = walk::faults(root);

@@ -159,6 +159,38 @@ pub(crate) fn key<'s>(root: &'s Value, key: &str) -> Option<&'s Value> {
     })
 }
 
+/// What is wanted, in words: those of a notation, or YAML's types.
+pub(crate) fn wanted(alternatives: &[&Value]) -> String {
+    let of_notation = alternatives.iter().find_map(|one| one.get("patternErrorMessage")?.as_str());
+    if let Some(message) = of_notation {
+        return message.trim_end_matches(" is wanted").to_owned();
+    }
+    let mut names: Vec<&str> = alternatives.iter().filter_map(|one| kind(one)).collect();
+    names.dedup();
+    match names.as_slice() {
+        ["a boolean"] => "`true` or `false`".to_owned(),
+        [most @ .., last] if !most.is_empty() => format!("{} or {last}", most.join(", ")),
+        _ => names.concat(),
+    }
+}
+
+fn kind(schema: &Value) -> Option<&str> {
+    if schema.get("enum").is_some() {
+        return Some("a word");
+    }
+    let kind = schema.get("type")?.as_str()?;
+    Some(match kind {
+        "object" => "a mapping",
+        "array" => "a list",
+        "string" => "text",
+        "integer" => "an integer",
+        "number" => "a number",
+        "boolean" => "a boolean",
+        "null" => "nothing",
+        other => other,
+    })
+}
+
 /// A schema, what it refers to, and the alternatives within, but for `${…}`.
 pub(crate) fn alternatives<'s>(root: &'s Value, schema: &'s Value) -> Vec<&'s Value> {
     let mut all = vec![schema];

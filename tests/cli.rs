@@ -241,6 +241,55 @@ fn what_is_certain_is_mended() {
     run(sixdocker().args(["check", "--fix"]).arg(&file)).expect(0);
 }
 
+/// A variable's value is not the file's to mend, and a guess is no mend.
+#[test]
+fn what_is_uncertain_is_left_alone() {
+    let dir = Temp::new();
+    let lines = [
+        "timeout: \"${T:-5 minutes}\"",
+        "stop_signal: ${S:-SIGTREM}",
+        "limits: {cpu: 1, memor: 5q}",
+        "security: {capabilities: [NET_ROW]}",
+        "allow_degraded: [pid]",
+        "user: \"1000:$$\"",
+        "umask: 0o22",
+        "tmout: 5s",
+    ];
+    for line in lines {
+        let text = format!("command: [a]\n{line}\n");
+        let file = dir.write("a.yaml", &text);
+        let ran = run(sixdocker().args(["check", "--fix"]).arg(&file)).expect(1);
+        assert_eq!((dir.read("a.yaml"), ran.stderr), (text, String::new()), "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn what_is_certain_is_mended_in_every_kind() {
+    let dir = Temp::new();
+    let cases = [
+        ("timeuot: 5 minutes", "timeout: 5m"),
+        ("stop_signal: SIGTREM", "stop_signal: SIGTERM"),
+        ("limits: {memroy: 100 megs}", "limits: {memory: 100m}"),
+        ("init: yes", "init: true"),
+        ("init: \"on\"", "init: true"),
+        ("umask: 0022", "umask: \"0022\""),
+        ("args: [5, true, a]", "args: [\"5\", \"true\", a]"),
+        ("limits: {pids: \"64\"}", "limits: {pids: 64}"),
+        ("workdir: /tmp # kept", "working_dir: /tmp # kept"),
+        (
+            "mounts: [{type: bind, src: /usr, dst: /x}]",
+            "mounts: [{type: bind, source: /usr, target: /x}]",
+        ),
+        ("proc: Nwe", "proc: Nwe"),
+        ("userns: Auto", "userns: auto"),
+    ];
+    for (old, new) in cases {
+        let file = dir.write("a.yaml", format!("command: [a]\n{old}\n"));
+        run(sixdocker().args(["check", "--fix"]).arg(&file));
+        assert_eq!(dir.read("a.yaml"), format!("command: [a]\n{new}\n"));
+    }
+}
+
 #[test]
 fn keys_and_codes_are_explained() {
     let all = ours(&["explain"]).expect(0).stdout;
@@ -250,6 +299,7 @@ fn keys_and_codes_are_explained() {
     assert!(ours(&["explain", "limits.memory"]).expect(0).stdout.contains("100m"));
     assert!(ours(&["explain", "unknown_key"]).expect(0).stdout.contains("Why: "));
     ours(&["explain", "limits.memroy"]).expect(1).says("did you mean `limits.memory`?");
+    ours(&["explain", "volumes"]).expect(1).says("it is called `mounts` here");
 }
 
 #[test]
@@ -257,7 +307,8 @@ fn every_key_of_the_first_level_is_explained() {
     let schema: serde_json::Value =
         serde_json::from_str(&ours(&["schema"]).expect(0).stdout).unwrap();
     for key in schema["properties"].as_object().unwrap().keys() {
-        ours(&["explain", key]).expect(0);
+        let page = ours(&["explain", key]).expect(0).stdout;
+        assert!(page.contains("\n  takes  ") && page.contains("\n  example  "), "{page}");
     }
 }
 
@@ -373,5 +424,71 @@ fn dockers_other_flags_are_answered() {
     ];
     for (flag, answer) in cases {
         ours(&["run", flag, "true"]).expect(125).says(answer);
+    }
+}
+
+/// All flags of `docker run`.
+const DOCKERS: &str = "add-host annotation attach blkio-weight blkio-weight-device cap-add \
+    cap-drop cgroup-parent cgroupns cidfile cpu-count cpu-percent cpu-period cpu-quota \
+    cpu-rt-period cpu-rt-runtime cpu-shares cpus cpuset-cpus cpuset-mems detach detach-keys device \
+    device-cgroup-rule device-read-bps device-read-iops device-write-bps device-write-iops \
+    disable-content-trust dns dns-option dns-search domainname entrypoint env env-file expose gpus \
+    group-add health-cmd health-interval health-retries health-start-interval health-start-period \
+    health-timeout hostname init interactive io-maxbandwidth io-maxiops ip ip6 ipc isolation \
+    kernel-memory label label-file link link-local-ip log-driver log-opt mac-address memory \
+    memory-reservation memory-swap memory-swappiness mount name network network-alias \
+    no-healthcheck oom-kill-disable oom-score-adj pid pids-limit platform privileged publish \
+    publish-all pull quiet read-only restart rm runtime security-opt shm-size sig-proxy \
+    stop-signal stop-timeout storage-opt sysctl tmpfs tty ulimit use-api-socket user userns uts \
+    volume volume-driver volumes-from workdir";
+
+/// Each is a flag of ours, or there is a word about what to do instead.
+#[test]
+fn every_flag_of_docker_is_known() {
+    let help = ours(&["run", "--help"]).expect(0).stdout;
+    for flag in DOCKERS.split_whitespace() {
+        if help.contains(&format!("--{flag} ")) || help.contains(&format!("--{flag}\n")) {
+            continue;
+        }
+        let ran = ours(&["run", &format!("--{flag}=1"), "true"]).expect(125);
+        let last = ran.stderr.trim_end().rsplit("\n\n").next().unwrap();
+        assert!(!last.starts_with("For more information"), "--{flag}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn what_is_no_file_is_never_waited_for() {
+    let dir = Temp::new();
+    nix::unistd::mkfifo(&dir.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    dir.write("good.yaml", GOOD);
+    let all = "command: [a]\nenv_file: fifo\nfiles: {/x: {source: fifo}}\n\
+               security: {seccomp: ./fifo}\nmounts: [{type: file, target: /y, source: fifo}]\n";
+    dir.write("all.yaml", all);
+    let words = [
+        "check fifo",
+        "up fifo",
+        "plan fifo",
+        "plan /dev/zero",
+        "check all.yaml",
+        "plan good.yaml --host fifo",
+        "check good.yaml --host /dev/zero",
+        "plan good.yaml --host .",
+    ];
+    for words in words {
+        let mut command = sixdocker();
+        command.current_dir(dir.path()).args(words.split(' '));
+        let ran = run_for(&mut command, Duration::from_mins(1), b"");
+        assert!(matches!(ran.code(), 1 | 125), "{words}: {ran:?}");
+    }
+}
+
+/// What comes of it with standard input closed.
+#[test]
+fn a_closed_input_is_no_manifest() {
+    let dir = Temp::new();
+    for command in ["up", "check", "plan"] {
+        let ran = shell(dir.path(), &format!("\"$0\" {command} - <&- 2>&1"));
+        assert!(ran.stdout.starts_with("standard input: error: can't be read"), "{}", ran.stdout);
+        assert!(matches!(ran.code(), 1 | 125));
     }
 }

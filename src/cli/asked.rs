@@ -189,6 +189,9 @@ fn refused(source: Source, document: Option<Document>, problems: Vec<Problem>) -
 pub(super) fn open(file: &OsStr) -> Result<Source, Box<Refused>> {
     if file == "-" {
         let name = "standard input";
+        if sys::closed_at_start(0) {
+            return Err(unreadable(name, "it is closed"));
+        }
         let read = Source::read(name, std::io::stdin().lock());
         return read.map_err(|error| unreadable(name, &error.to_string()));
     }

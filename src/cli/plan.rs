@@ -7,7 +7,7 @@ use super::asked::Asked;
 use super::output;
 use crate::host::Host;
 use crate::plan::{Line, Plan, json, listing};
-use crate::render::Style;
+use crate::render::{Style, tame};
 use crate::source::Pointer;
 
 /// Prints the plan.
@@ -35,8 +35,11 @@ fn text(asked: &Asked, plan: &Plan, format: Format) -> String {
 /// A machine that `doctor` recorded.
 pub(super) fn recorded(file: &Path) -> Result<Host, String> {
     let name = file.display();
-    let text = std::fs::read_to_string(file).map_err(|e| format!("sixdocker: {name}: {e}"))?;
-    serde_json::from_str(&text).map_err(|e| {
+    let source = super::asked::open(file.as_os_str()).map_err(|refused| {
+        let why = refused.problems.first().map_or("can't be read", |problem| &problem.text);
+        format!("sixdocker: {}: {why}", tame(&name.to_string()))
+    })?;
+    serde_json::from_str(&source.text).map_err(|e| {
         format!(
             "sixdocker: {name} is no record of a machine, as `doctor --format json` prints it: {e}"
         )

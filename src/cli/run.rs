@@ -133,6 +133,7 @@ const INSTEAD: &[(&[&str], &str)] = &[
     (
         &[
             "blkio-weight",
+            "blkio-weight-device",
             "device-read-bps",
             "device-write-bps",
             "device-read-iops",
@@ -140,7 +141,46 @@ const INSTEAD: &[(&[&str], &str)] = &[
         ],
         "Write `limits: {io: …}` into a manifest (--print-manifest begins one).",
     ),
-    (&["health-cmd", "health-interval", "no-healthcheck"], "There is no daemon that could look."),
+    (
+        &[
+            "health-cmd",
+            "health-interval",
+            "health-retries",
+            "health-start-interval",
+            "health-start-period",
+            "health-timeout",
+            "no-healthcheck",
+        ],
+        "There is no daemon that could look: the command's exit code tells.",
+    ),
+    (
+        &["cpu-period", "cpu-quota", "cpu-count", "cpu-percent"],
+        "Write --cpus: a quota of half a period is --cpus 0.5.",
+    ),
+    (
+        &["cpu-rt-period", "cpu-rt-runtime"],
+        "No control group of cgroup v2 shares out real-time processor time.",
+    ),
+    (&["annotation"], "Write --label NAME=VALUE: the report carries it."),
+    (&["label-file"], "Write --label NAME=VALUE, or the `labels` of a manifest."),
+    (
+        &["device-cgroup-rule"],
+        "Only the devices that --device names are there, with the permissions of their nodes.",
+    ),
+    (&["domainname"], "Write --sysctl kernel.domainname=NAME."),
+    (
+        &["storage-opt"],
+        "Write `rootfs: {path: …, size: …}` into a manifest (--print-manifest begins one).",
+    ),
+    (&["link-local-ip"], "Sandboxes share no network."),
+    (&["disable-content-trust"], "There are no images: --rootfs takes a directory."),
+    (&["isolation", "io-maxbandwidth", "io-maxiops"], "That is for containers of Windows."),
+    (&["use-api-socket"], "There is no daemon to speak to."),
+    (
+        &["umask", "secret", "env-host", "tz", "pidfile"],
+        "Write `umask`, `files`, `pass_env` or `environment` into a manifest (--print-manifest \
+         begins one).",
+    ),
 ];
 
 #[cfg(test)]

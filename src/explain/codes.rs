@@ -129,7 +129,7 @@ codes! {
         "Save it as UTF-8.";
     "not_yet": "The key is not built yet.",
         "What can't be enforced is refused, never ignored.",
-        "Leave it out.";
+        "Leave it out: user-mode networks, ports, DNS, maps of ids, caches, artifacts, hooks and other reports than JSON come later.";
     "second_document": "The file holds a second document.",
         "One file is one sandbox.",
         "Write another file.";

@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use super::{entry, wrapped};
+use crate::schema::{self, alternatives};
+use crate::source::flow;
 
 /// Every key of the first and second level with the first sentence about it, in their order.
 pub(super) fn all(schema: &Value) -> Vec<(String, String)> {
@@ -23,12 +25,13 @@ pub(super) fn page(schema: &Value, key: &str, width: usize) -> Option<String> {
         children(schema, at).into_iter().find(|(name, _)| *name == part).map(|(_, value)| value)
     })?;
     let width = width.min(100);
-    let mut out = format!("{}\n", path.collect::<Vec<_>>().join("."));
+    let mut out = format!("{}\n", path.clone().collect::<Vec<_>>().join("."));
     for line in wrapped(&description(schema, found), width.saturating_sub(2)) {
         out += format!("  {line}").trim_end();
         out.push('\n');
     }
-    facts(&mut out, schema, found, width);
+    let name = path.clone().next_back().unwrap_or_default();
+    facts(&mut out, schema, found, name, width);
     let keys = children(schema, found);
     if !keys.is_empty() {
         out.push_str("\n  Keys\n");
@@ -39,47 +42,53 @@ pub(super) fn page(schema: &Value, key: &str, width: usize) -> Option<String> {
     Some(out)
 }
 
-/// Type, default, choices, examples.
-fn facts(out: &mut String, schema: &Value, value: &Value, width: usize) {
+/// What it takes, its default, its words, and examples as a manifest has them.
+fn facts(out: &mut String, schema: &Value, value: &Value, name: &str, width: usize) {
     out.push('\n');
-    let mut types: Vec<_> = branches(schema, value).into_iter().filter_map(kind).collect();
-    types.dedup();
-    let choices: Vec<_> = branches(schema, value).into_iter().flat_map(choices).collect();
-    let mut fact = |name: &str, text: String| {
-        if !text.is_empty() {
-            entry(out, name, &text, 10, width);
-        }
-    };
-    fact("type", types.join(", or "));
-    fact("default", field(schema, value, "default").map(show).unwrap_or_default());
-    fact("one of", choices.join(", "));
+    entry(out, "takes", &takes(schema, value), 10, width);
+    if let Some(default) = field(schema, value, "default") {
+        entry(out, "default", &flow(default), 10, width);
+    }
     let examples = field(schema, value, "examples").and_then(Value::as_array);
-    let examples: Vec<_> = examples.into_iter().flatten().map(show).collect();
-    fact("examples", examples.join("\n"));
+    for (n, example) in examples.into_iter().flatten().enumerate() {
+        let label = if n == 0 { "example" } else { "" };
+        entry(out, label, &format!("{name}: {}", flow(example)), 10, width);
+    }
+    let forms = alternatives(schema, value);
+    let items = forms.iter().filter_map(|form| form.get("items"));
+    let items = items.flat_map(|items| alternatives(schema, items));
+    let words: Vec<_> = forms.iter().copied().chain(items).flat_map(words).collect();
+    if !words.is_empty() {
+        out.push_str("\n  Words\n");
+        words.iter().for_each(|(word, means)| entry(out, &format!("  {word}"), means, 24, width));
+    }
 }
 
-fn kind(value: &Value) -> Option<String> {
-    match value.get("type")? {
-        Value::String(word) => Some(word.clone()),
-        Value::Array(words) => {
-            Some(words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", or "))
+/// What stands there, and in it.
+fn takes(schema: &Value, value: &Value) -> String {
+    let forms = alternatives(schema, value);
+    let inner = |name: &str| {
+        let inner = forms.iter().find_map(|form| form.get(name).filter(|inner| inner.is_object()));
+        inner.map(|inner| schema::wanted(&alternatives(schema, inner)))
+    };
+    let mut text = schema::wanted(&forms);
+    for (name, each) in
+        [("items", "item"), ("propertyNames", "key"), ("additionalProperties", "value")]
+    {
+        if let Some(inner) = inner(name).filter(|inner| !inner.is_empty()) {
+            text += &format!("; each {each}: {inner}");
         }
-        _ => None,
     }
+    text
 }
 
-fn choices(value: &Value) -> Vec<String> {
-    let constant = value.get("const").into_iter();
-    let listed = value.get("enum").and_then(Value::as_array).into_iter().flatten();
-    constant.chain(listed).map(show).collect()
-}
-
-/// A value as a manifest has it.
-fn show(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
+/// Words that a form takes, each with its meaning.
+fn words(form: &Value) -> Vec<(String, String)> {
+    let texts = |name: &str| -> Vec<String> {
+        let all = form.get(name).and_then(Value::as_array);
+        all.into_iter().flatten().filter_map(|one| one.as_str().map(str::to_owned)).collect()
+    };
+    texts("enum").into_iter().zip(texts("markdownEnumDescriptions")).collect()
 }
 
 fn summary(schema: &Value, value: &Value) -> String {
@@ -102,24 +111,16 @@ fn resolve<'a>(schema: &'a Value, value: &'a Value) -> Option<&'a Value> {
     schema.pointer(place)
 }
 
-/// The forms that a value can take, with what they refer to.
-fn branches<'a>(schema: &'a Value, value: &'a Value) -> Vec<&'a Value> {
-    let value = resolve(schema, value).unwrap_or(value);
-    let forms = ["oneOf", "anyOf", "allOf"].iter().filter_map(|word| value.get(word)?.as_array());
-    let inner = forms.flatten().flat_map(|form| branches(schema, form));
-    std::iter::once(value).chain(inner).collect()
-}
-
 /// The keys below a value, or below the items of a list.
 fn children<'a>(schema: &'a Value, value: &'a Value) -> Vec<(&'a String, &'a Value)> {
     let mut found: Vec<(&String, &Value)> = Vec::new();
-    let mut forms = branches(schema, value);
+    let mut forms = alternatives(schema, value);
     let inside = |form: &&'a Value| {
         let items = form.get("items").or_else(|| form.get("additionalProperties"));
         items.filter(|items| items.is_object())
     };
     let items: Vec<_> = forms.iter().filter_map(inside).collect();
-    forms.extend(items.into_iter().flat_map(|items| branches(schema, items)));
+    forms.extend(items.into_iter().flat_map(|items| alternatives(schema, items)));
     for form in forms {
         let keys = form.get("properties").and_then(Value::as_object).into_iter().flatten();
         for (key, value) in keys {

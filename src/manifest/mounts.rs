@@ -132,7 +132,7 @@ pub(crate) enum MountType {
 #[schemars(transform = keys_by_type)]
 #[allow(clippy::struct_excessive_bools)]
 pub(crate) struct MountMap {
-    /// What it is.
+    /// What is mounted.
     #[serde(rename = "type")]
     #[schemars(example = &"bind")]
     kind: MountType,
@@ -552,7 +552,7 @@ pub(crate) struct FileMap {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"./config.toml")]
     source: Option<HostPath>,
-    /// Its mode.
+    /// The mode of the file.
     #[serde(default = "file_mode")]
     #[schemars(example = &"0600")]
     mode: Mode,

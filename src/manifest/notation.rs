@@ -31,7 +31,8 @@ pub(crate) trait Notation: Sized {
     fn schema() -> Schema {
         let pattern = Self::pattern();
         let text = if Self::KEY {
-            json_schema!({"type": "string", "pattern": pattern})
+            json_schema!({"type": "string", "pattern": pattern,
+                "patternErrorMessage": format!("{} is wanted", Self::WANTED)})
         } else {
             text_schema(&pattern, Self::WANTED)
         };

@@ -580,7 +580,7 @@ pub(crate) struct ReportMap {
     /// The file that the report is written to.
     #[schemars(example = &"report.json")]
     file: HostPath,
-    /// Its form.
+    /// The form of the report.
     #[serde(default)]
     #[schemars(example = &"json")]
     format: ReportFormat,

@@ -108,8 +108,8 @@ pub(crate) struct SecurityMap {
     /// Programs that the command starts gain no privilege by set-user-id bits or file capabilities.
     #[schemars(example = false)]
     no_new_privileges: bool,
-    /// The filter of system calls.
-    #[schemars(example = &"strict", example = serde_json::json!({"allow": ["io_uring_setup"]}))]
+    /// The filter of system calls; by default the one of `level`.
+    #[schemars(extend("default" = null), example = &"strict", example = serde_json::json!({"allow": ["io_uring_setup"]}))]
     seccomp: Seccomp,
     /// The second wall: landlock(7).
     #[schemars(example = &"required")]
@@ -306,7 +306,7 @@ impl ShortOrLong for Seccomp {
     type Long = SeccompMap;
 
     fn short_schema() -> Vec<Schema> {
-        vec![BaseName::schema()]
+        vec![words(BASES), text_schema(&BaseName::pattern(), Self::WANTED)]
     }
 
     fn short(text: &str) -> Result<Self, Fault> {

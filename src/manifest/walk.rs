@@ -85,6 +85,13 @@ impl<'s> Walk<'s> {
         walk.problems.is_empty()
     }
 
+    /// Whether a value would do, or could be mended with certainty.
+    fn could_do(&self, schema: &'s Json, node: &Node) -> bool {
+        let mut walk = Walk { schema: self.schema, problems: Vec::new(), quiet: false };
+        walk.value(schema, node, &Pointer::root());
+        walk.problems.iter().all(|problem| problem.fix.is_some())
+    }
+
     /// The branch that YAML's type chooses, and what stands in it.
     fn structure(&mut self, schema: &'s Json, node: &Node, at: &Pointer) {
         let all = schema::alternatives(self.schema, schema);

@@ -96,7 +96,8 @@ impl SourceCode for Shown<'_> {
             self.source.name.clone(),
             line.as_bytes(),
             (start, end - start).into(),
-            at.line,
+            // A text of which nothing was read has no places.
+            if self.source.text.is_empty() { 0 } else { at.line },
             at.column,
             1,
         )))
@@ -143,7 +144,7 @@ fn brief(text: &str) -> String {
 }
 
 impl Style {
-    /// `FILE:LINE:COLUMN: error: what is wrong [code]`
+    /// `FILE:LINE:COLUMN: error: what is wrong [code]`; without a place where there is none.
     fn head(
         &self,
         diagnostic: &dyn Diagnostic,
@@ -152,7 +153,10 @@ impl Style {
     ) -> fmt::Result {
         let place = line.map_or(String::new(), |line| {
             let name = escape::tame(line.name().unwrap_or_default()).into_owned();
-            format!("{name}:{}:{}: ", line.line(), line.column())
+            match line.line() {
+                0 => format!("{name}: "),
+                number => format!("{name}:{number}:{}: ", line.column()),
+            }
         });
         let code = diagnostic.code().map_or(String::new(), |code| format!(" [{code}]"));
         let text = brief(&diagnostic.to_string());

@@ -56,7 +56,7 @@ impl<'s> Walk<'s> {
         if let Some(fault) = type_name(schema).and_then(|name| later(name, node)) {
             return fault.problem(Place::Value(at.clone()));
         }
-        let wanted = wanted(typed);
+        let wanted = schema::wanted(typed);
         let text = match node.scalar() {
             None => format!("{} stands where {wanted} is wanted", node.noun()),
             Some(scalar) => format!("{}, and {wanted} is wanted", is(scalar, at)),
@@ -153,7 +153,7 @@ impl<'s> Walk<'s> {
         let renamed = |fault: Fault, ours: &str, certain: bool| {
             let free = entries.iter().all(|entry| entry.key != ours);
             let schema = properties.and_then(|all| all.get(ours));
-            let fits = schema.is_some_and(|schema| self.accepts(schema, &entry.value));
+            let fits = schema.is_some_and(|schema| self.could_do(schema, &entry.value));
             if certain && free && fits { fault.fix(ours) } else { fault }
         };
         if let Some((ours, same)) =
@@ -224,33 +224,5 @@ fn is(scalar: &Scalar, at: &Pointer) -> String {
             };
             format!("{text} is {noun}")
         }
-    }
-}
-
-/// What is wanted: the words of a notation, or YAML's types.
-fn wanted(typed: &[&Json]) -> String {
-    let of_notation = typed.iter().find_map(|one| one.get("patternErrorMessage")?.as_str());
-    if let Some(message) = of_notation {
-        return message.trim_end_matches(" is wanted").to_owned();
-    }
-    let mut names: Vec<&str> = typed.iter().filter_map(|one| kind(one)).map(noun).collect();
-    names.dedup();
-    match names.as_slice() {
-        ["a boolean"] => "`true` or `false`".to_owned(),
-        [most @ .., last] if !most.is_empty() => format!("{} or {last}", most.join(", ")),
-        _ => names.concat(),
-    }
-}
-
-fn noun(kind: &str) -> &str {
-    match kind {
-        "object" => "a mapping",
-        "array" => "a list",
-        "string" => "text",
-        "integer" => "an integer",
-        "number" => "a number",
-        "boolean" => "a boolean",
-        "null" => "nothing",
-        other => other,
     }
 }
