@@ -1,9 +1,12 @@
 //! What this host can give to a sandbox, and the command that gives what it can't.
+//!
+//! A check here says what was looked at, and no more; what was tried says so.
 
 use std::fmt;
 
 use serde::Serialize;
 
+use crate::diagnostic::Problem;
 use crate::host::{Host, ResourceLimit};
 use crate::plan::{CgroupVersion, Group};
 use crate::planner;
@@ -47,6 +50,17 @@ fn check(name: &'static str, verdict: Verdict, text: impl Into<String>) -> Check
 }
 
 impl Check {
+    /// What came of trying it: `works`, or the problem that it ended with.
+    #[must_use]
+    pub fn tried(name: &'static str, works: &str, problem: Option<Problem>) -> Self {
+        match problem {
+            None => check(name, Verdict::Pass, works),
+            Some(Problem { text, help, .. }) => {
+                Self { fix: help, ..check(name, Verdict::Fail, format!("was tried: {text}")) }
+            }
+        }
+    }
+
     fn mended(self, fix: impl Into<String>) -> Self {
         Self { fix: Some(fix.into()), ..self }
     }
@@ -97,8 +111,7 @@ fn kernel(host: &Host) -> Check {
     match crate::host::version(release) {
         Some(version) if version < OLDEST => {
             let text = format!("Linux {release} is too old: 5.12 or newer is needed");
-            check("kernel", Verdict::Fail, text)
-                .mended("uname -r  # after an upgrade of the kernel")
+            check("kernel", Verdict::Fail, text).mended("boot a newer kernel")
         }
         _ => check("kernel", Verdict::Pass, format!("Linux {release}")),
     }
@@ -107,7 +120,7 @@ fn kernel(host: &Host) -> Check {
 fn user_namespaces(host: &Host) -> Check {
     let name = "user namespaces";
     let Some(reason) = &host.userns_forbidden else {
-        return check(name, Verdict::Pass, "the caller can make them");
+        return check(name, Verdict::Pass, "no sysctl and no AppArmor rule forbids them");
     };
     let fix = if reason.contains("AppArmor") {
         "printf 'abi <abi/4.0>,\\ninclude <tunables/global>\\nprofile sixdocker /usr/**/sixdocker flags=(unconfined) {\\n  userns,\\n}\\n' | sudo tee /etc/apparmor.d/sixdocker && sudo apparmor_parser -r /etc/apparmor.d/sixdocker"
@@ -121,7 +134,7 @@ fn user_namespaces(host: &Host) -> Check {
 
 fn proc(host: &Host) -> Check {
     match &host.proc_mask {
-        None => check("proc", Verdict::Pass, "a new /proc can be mounted"),
+        None => check("proc", Verdict::Pass, "nothing known covers a part of /proc"),
         Some(mask) => {
             let text = format!("{mask}: no new /proc can be mounted");
             let fix = "proc: none, proc: outer, or allow_degraded: [fresh_proc]  # in the manifest; or start the container with its masks off (docker: --security-opt systempaths=unconfined)";
@@ -145,7 +158,7 @@ fn controllers(host: &Host) -> Vec<Check> {
             Err(reason) => {
                 let verdict = if name == "hugetlb" { Verdict::Caution } else { Verdict::Fail };
                 let found = check(name, verdict, reason);
-                match delegate(host) {
+                match delegate(host, name) {
                     Some(fix) => found.mended(fix),
                     None => found,
                 }
@@ -154,13 +167,16 @@ fn controllers(host: &Host) -> Vec<Check> {
         .collect()
 }
 
-/// How the caller gets a controller that it lacks.
-fn delegate(host: &Host) -> Option<&'static str> {
+/// How the caller gets a controller that it lacks, called by its v2 name.
+fn delegate(host: &Host, controller: &str) -> Option<&'static str> {
     let cgroups = host.cgroups.as_ref()?;
-    let unified = cgroups.unified.as_ref()?;
     if host.privileged {
         return None;
     }
+    if cgroups.legacy.contains_key(if controller == "io" { "blkio" } else { controller }) {
+        return Some("sudo sixdocker up FILE  # systemd hands no cgroup v1 controller to users");
+    }
+    let unified = cgroups.unified.as_ref()?;
     let systemd = cgroups.systemd.as_ref().is_some_and(|it| it.hierarchy.parent.is_some());
     Some(if unified.parent.is_some() || systemd {
         "sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload"
@@ -188,7 +204,7 @@ fn swap(host: &Host) -> Check {
 
 fn seccomp(host: &Host) -> Check {
     match &host.seccomp_missing {
-        None => check("seccomp", Verdict::Pass, "system calls can be filtered"),
+        None => check("seccomp", Verdict::Pass, "the kernel filters system calls"),
         Some(reason) => check("seccomp", Verdict::Fail, reason.clone())
             .mended("allow_degraded: [seccomp]  # in the manifest"),
     }
@@ -213,7 +229,7 @@ fn overlay(host: &Host) -> Check {
             check("overlay", Verdict::Caution, text)
                 .mended("write: {keep: DIR}  # of rootfs, with DIR on a disk")
         }
-        None => check("overlay", Verdict::Pass, "writes to a root file system can be thrown away"),
+        None => check("overlay", Verdict::Pass, "the kernel has it"),
         Some(reason) => {
             check("overlay", Verdict::Fail, reason.clone()).mended("sudo modprobe overlay")
         }

@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("check", "diagnostic host inputs manifest planner probe render source"),
     ("cli", "*"),
     ("diagnostic", "source"),
-    ("doctor", "host plan planner render"),
+    ("doctor", "diagnostic host plan planner render"),
     ("execute", "capability cause plan probe report sys systemd"),
     ("explain", "plan render schema"),
     ("foreign", "*"),

@@ -25,7 +25,11 @@ pub(super) fn look(mount: &Mount, root: bool) -> Systemd {
                 }
                 silent.push(format!("{}: its group is not to be seen here", socket.display()));
             }
-            Err(error) => silent.push(format!("{}: {error}", socket.display())),
+            Err(error) => {
+                let why = error.to_string();
+                let why = why.split(" (os error").next().unwrap_or(&why);
+                silent.push(format!("{}: {why}", socket.display()));
+            }
         }
     }
     let reason = Some(format!("no systemd answers ({})", silent.join("; ")));
