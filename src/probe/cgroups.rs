@@ -159,7 +159,7 @@ impl Looker<'_> {
         manifest.cgroup.manager == CgroupManager::Systemd
             || is_shared(manifest)
             || manifest.limits.cpu_time.is_some()
-            || CONTROLLERS.iter().any(|name| missing(&name))
+            || CONTROLLERS.iter().any(missing)
     }
 
     fn legacy(&self) -> BTreeMap<String, Hierarchy> {

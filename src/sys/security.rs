@@ -68,9 +68,9 @@ impl Sets {
 /// Leaves the capabilities of `keep` and no others in the five sets of this process, for good
 /// (capabilities(7)).
 pub fn keep_capabilities(keep: u64) -> Result<()> {
-    each_capability(|n, is_set| match is_set && keep >> n & 1 == 0 {
-        true => prctl(libc::PR_CAPBSET_DROP, n),
-        false => Ok(()),
+    each_capability(|n, is_set| {
+        let superfluous = is_set && keep >> n & 1 == 0;
+        if superfluous { prctl(libc::PR_CAPBSET_DROP, n) } else { Ok(()) }
     })?;
     prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as u64)?;
     Sets::of(keep).set()?;

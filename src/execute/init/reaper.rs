@@ -111,6 +111,6 @@ impl Init<'_> {
         let list = list.get(..length.unwrap_or_default()).unwrap_or_default();
         let whole = list.split_inclusive(|byte| *byte == b' ').filter(|part| part.ends_with(b" "));
         let pids = whole.filter_map(|part| str::from_utf8(part).ok()?.trim_end().parse().ok());
-        pids.fold(false, |any, pid| sys::kill(pid, libc::SIGKILL).is_ok() || any)
+        pids.filter(|pid| sys::kill(*pid, libc::SIGKILL).is_ok()).count() > 0
     }
 }
