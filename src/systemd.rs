@@ -409,6 +409,8 @@ pub(crate) fn endure(mut bytes: &[u8]) {
     while let Ok(message) = Message::read(&mut bytes) {
         assert!(!message.error().contains(char::is_control), "{message:?}");
         _ = message.job();
+        let mut body = message.body();
+        _ = body.signature().map(|_| body.text());
     }
 }
 
