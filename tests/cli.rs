@@ -9,6 +9,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use unicode_width::UnicodeWidthStr;
+
 use support::{Ran, Temp, binary, run, run_for, sixdocker};
 
 const GOOD: &str = "command: [echo, hi]\n";
@@ -179,12 +181,32 @@ fn on_a_terminal(file: &Path, environment: &[(&str, &str)]) -> String {
     let mut command = Command::new("script");
     command.args([
         "-qec",
-        &format!("{} check {}", binary().display(), file.display()),
+        &format!("stty cols 40 rows 20; {} check {}", binary().display(), file.display()),
         "/dev/null",
     ]);
     command.env_clear().env("PATH", "/usr/bin:/bin").env("TERM", "xterm");
     command.envs(environment.iter().copied());
-    run(&mut command).stdout
+    run(&mut command).stdout.replace('\r', "")
+}
+
+#[test]
+fn a_narrow_terminal_is_kept_within() {
+    if !support::need("script") {
+        return;
+    }
+    let dir = Temp::new();
+    let wide = "漢".repeat(60);
+    let text = format!("command: [\"{wide}\", 5]\nlimits: {{memory: {wide}}}\nhostname: a_b\n");
+    let file = dir.write("bad.yaml", text);
+    let told = on_a_terminal(&file, &[("LANG", "C.UTF-8"), ("NO_COLOR", "1")]);
+    assert_eq!(told.matches("error:").count(), 3, "{told}");
+    let excerpts: Vec<_> = told.lines().filter(|line| line.contains('│')).collect();
+    assert!(excerpts.iter().all(|line| line.width() <= 40), "{told}");
+    // The mark stands under the very character, which has two columns before it for each before it.
+    let at = excerpts.iter().position(|line| line.contains('5')).unwrap();
+    let before = |line: &str, mark: char| line.split_once(mark).unwrap().0.width();
+    assert_eq!(before(excerpts[at], '5'), before(excerpts[at + 1], '^'), "{told}");
+    assert!(told.lines().any(|line| line.starts_with("  = help: ")), "{told}");
 }
 
 #[test]
@@ -228,6 +250,27 @@ fn faults_as_annotations() {
         "::error file=a%2Cb%25c.yaml,line=1,col=1,endLine=1,endColumn=7,title=unknown_key::";
     assert!(ran.stdout.starts_with(start), "{}", ran.stdout);
     assert!(ran.stdout.lines().all(|line| line.starts_with("::error ")), "{}", ran.stdout);
+}
+
+/// No text of a manifest begins a command of the workflow.
+#[test]
+fn annotations_can_not_be_forged() {
+    let dir = Temp::new();
+    let text = "command: [a]\n\"x\\n::set-output name=a::b\\r\\n%0A\": 1\n";
+    let file = dir.write("bad.yaml", text);
+    let ran = run(sixdocker().args(["check", "--format", "github"]).arg(&file)).expect(1);
+    assert_eq!(ran.stdout.lines().count(), 1, "{}", ran.stdout);
+    let shown = "::the key `x%0A::set-output name=a::b%0A%250A` is not known";
+    assert!(ran.stdout.contains(shown), "{}", ran.stdout);
+}
+
+#[test]
+fn nobody_needs_to_be_root_to_check() {
+    let dir = Temp::new();
+    let good = dir.write("good.yaml", "command: [a]\nuser: root\n");
+    let bad = dir.write("bad.yaml", BAD);
+    assert_eq!(run(support::as_user().arg("check").arg(good)).expect(0).stderr, "");
+    assert_eq!(run(support::as_user().arg("check").arg(bad)).expect(1).stderr, "");
 }
 
 #[test]

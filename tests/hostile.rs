@@ -152,7 +152,7 @@ fn is_told(name: &str, file: &Path, code: Option<&str>) -> Option<String> {
         let (before, _) = used();
         let ran = run(sixdocker().arg("check").arg(file));
         assert!(ran.code() == i32::from(code.is_some()), "{name}: exit code {}", ran.code());
-        least = least.min(used().0 - before);
+        least = least.min(used().0.saturating_sub(before));
         let wild = ran.stdout.chars().find(|c| acts(*c) && *c != '\n');
         assert_eq!((wild, ran.stderr.as_str()), (None, ""), "{name}");
         assert!(ran.stdout.len() < 100_000, "{name}: a report of {} bytes", ran.stdout.len());
