@@ -299,8 +299,20 @@ static int compare(void) {
     return code;
 }
 
-static void clean(void) {
+/* The user's keyring outlives us; only who is that user may take the key out. */
+static void remove_key(uid_t user, bool has_user) {
+    pid_t child = fork();
+    if (child == 0) {
+        if (has_user && setresuid(user, user, user)) _exit(1);
+        long old = syscall(SYS_keyctl, 10 /* KEYCTL_SEARCH */, -4, "user", mark, 0);
+        _exit(syscall(SYS_keyctl, 9 /* KEYCTL_UNLINK */, old, -4) != 0);
+    }
+    while (waitpid(child, NULL, 0) != child) {}
+}
+
+static void clean(uid_t user, bool has_user) {
     char path[128];
+    remove_key(user, has_user);
     kill(sleeper, SIGKILL);
     shmctl(shm, IPC_RMID, NULL);
     semctl(sem, 0, IPC_RMID);
@@ -328,6 +340,6 @@ int main(int count, char **words) {
     while (waitpid(child, &status, 0) != child) {}
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     int told = compare();
-    clean();
+    clean(user, has_user);
     return told ? told : code;
 }
