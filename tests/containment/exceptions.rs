@@ -1,7 +1,10 @@
 //! What stays open, and why that is right.
 
+use std::path::Path;
+
 use crate::probe::Who;
-use crate::scenes::Scene;
+use crate::scenes::{Root, Scene};
+use crate::support::shared;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Exception {
@@ -34,6 +37,9 @@ fn is_unfiltered(scene: &Scene) -> bool {
 const DEBUGGERS: &str = "debuggers need it, and nobody but the sandbox's own can be traced";
 const NAMES: &str = "the C library asks it for interfaces and routes of the sandbox's own network";
 const READS: &str = "without a capability it only reads";
+
+const ROOTS_OWN: &str =
+    "where a file system maps no ids, root's own id is the only one that can show it";
 
 const EXCEPTIONS: &[Exception] = &[
     filter("adjtimex", READS),
@@ -69,15 +75,23 @@ const EXCEPTIONS: &[Exception] = &[
     },
     Exception {
         probe: ("inside", "outer_root_user"),
-        holds: |_, who| who == Who::Root,
-        reason: "where the root's file system maps no ids, root's own id is the one that can be had",
+        holds: |scene, who| who == Who::Root && !maps_ids(scene),
+        reason: ROOTS_OWN,
     },
     Exception {
         probe: ("inside", "outer_root_group"),
-        holds: |_, who| who == Who::Root,
-        reason: "where the root's file system maps no ids, root's own id is the one that can be had",
+        holds: |scene, who| who == Who::Root && !maps_ids(scene),
+        reason: ROOTS_OWN,
     },
 ];
+
+/// Whether the file system that is shown lets its ids be mapped, as far as these tests know.
+fn maps_ids(scene: &Scene) -> bool {
+    const MAPPING: [i64; 4] = [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994];
+    let path = if scene.root == Root::Host { Path::new("/usr") } else { shared() };
+    let found = nix::sys::statfs::statfs(path).unwrap().filesystem_type().0;
+    MAPPING.contains(&found)
+}
 
 /// The exception that lets this probe be open here.
 pub(crate) fn exception(scene: &Scene, who: Who, group: &str, name: &str) -> Option<Exception> {

@@ -26,6 +26,7 @@
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/msg.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -149,6 +150,9 @@ static void tell_namespaces(void) {
         ssize_t length = readlink(path, found, sizeof found);
         if (length > 0) fact("ns_%s=%.*s", kinds[n], (int)length, found);
     }
+}
+
+static void tell_network(void) {
     for (struct if_nameindex *one = if_nameindex(); one && one->if_index; one++)
         if (strcmp(one->if_name, "lo")) {
             fact("interface=%s:", one->if_name);
@@ -172,7 +176,7 @@ static void prepare(uid_t user) {
     make_ipc();
     make_sleeper(user);
     tell_inodes();
-    tell_namespaces();
+    tell_network();
 }
 
 static void inherit_descriptors(void) {
@@ -242,6 +246,13 @@ static void inherit_capabilities(void) {
     prctl(PR_SET_SECUREBITS, 1 << 2 /* SECBIT_NO_SETUID_FIXUP */);
 }
 
+/* On most machines mounts are shared: what is mounted in one namespace comes up in the others. Here
+ * the machine's own stay out of it. */
+static void inherit_mounts(void) {
+    if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) return;
+    mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL);
+}
+
 /* A terminal of the caller's, which its streams need not be. */
 static void inherit_terminal(void) {
     int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -266,11 +277,13 @@ static void run(char **command, uid_t user, bool has_user) {
     setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/run/user/0/bus", 1);
     umask(0);
     inherit_terminal();
+    inherit_mounts();
     inherit_limits();
     inherit_priority();
     inherit_signals();
     become(user, has_user);
     make_keys();
+    tell_namespaces();
     fclose(facts);
     inherit_descriptors();
     personality(ADDR_NO_RANDOMIZE);

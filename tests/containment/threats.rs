@@ -291,7 +291,12 @@ const THREATS: &[(&str, Tried)] = &[
     ),
     (
         "filling file systems",
-        &["a_tmpfs_holds_what_it_may", "resources size:*", "resources inodes:*"],
+        &[
+            "a_tmpfs_holds_what_it_may",
+            "resources size:*",
+            "resources inodes:*",
+            "resources closed_root",
+        ],
     ),
     (
         "flooding the output",

@@ -17,7 +17,7 @@ static bool is_writable(const char *place) {
     return fd >= 0;
 }
 
-/* A file system in memory that holds more than half of it fills the machine. */
+/* The kernel gives half of memory to each file system in it: two of them fill the machine. */
 static enum verdict small(const void *about) {
     struct statfs found;
     struct sysinfo machine;
@@ -27,7 +27,15 @@ static enum verdict small(const void *about) {
     unsigned long long memory = (unsigned long long)machine.totalram * machine.mem_unit;
     say("%llu of %llu MiB", size >> 20, memory >> 20);
     if (!in_memory || !is_writable(about)) return OK;
-    return size == 0 || size > memory / 2 ? OPEN : OK;
+    return size == 0 || size > memory / 100 * 45 ? OPEN : OK;
+}
+
+/* A root in memory that can be written to is one more of them. */
+static enum verdict closed_root(const void *about) {
+    struct statfs found;
+    (void)about;
+    if (statfs("/", &found)) return NA;
+    return found.f_type == 0x01021994 && is_writable("/") ? OPEN : OK;
 }
 
 static enum verdict few_inodes(const void *about) {
@@ -129,6 +137,7 @@ void resources(void) {
         snprintf(name, sizeof name, "raise_%s", it->name);
         ask("resources", name, raise_limit, it);
     }
+    ask("resources", "closed_root", closed_root, NULL);
     ask("resources", "realtime_fifo", real_time, policies);
     ask("resources", "realtime_round_robin", real_time, policies + 1);
     ask("resources", "deadline", deadline, NULL);
