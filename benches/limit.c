@@ -126,8 +126,12 @@ static void masks(void)
 {
     static const char *const files[] = {
         "proc/kcore", "proc/keys", "proc/timer_list", "proc/sched_debug", "proc/latency_stats",
-        "proc/interrupts", "proc/timer_stats", "proc/kpagecgroup", "proc/kpagecount", "proc/kpageflags",
-        "proc/pagetypeinfo", "proc/slabinfo", "proc/vmallocinfo",
+        "proc/interrupts", "proc/timer_stats",
+    };
+    // What only the host's root could read anyway.
+    static const char *const roots[] = {
+        "proc/kpagecgroup", "proc/kpagecount", "proc/kpageflags", "proc/pagetypeinfo", "proc/slabinfo",
+        "proc/vmallocinfo",
     };
     static const char *const directories[] = { "proc/acpi", "proc/asound", "proc/scsi" };
     static const char *const read_only[] = {
@@ -135,6 +139,8 @@ static void masks(void)
     };
     for (size_t i = 0; i < COUNT(files); i++)
         if (mount("dev/null", files[i], NULL, MS_BIND, NULL) < 0 && errno != ENOENT) stop(files[i]);
+    for (size_t i = 0; i < COUNT(roots) && run.uid == 0; i++)
+        if (mount("dev/null", roots[i], NULL, MS_BIND, NULL) < 0 && errno != ENOENT) stop(roots[i]);
     for (size_t i = 0; i < COUNT(directories); i++)
         if (mount("tmpfs", directories[i], "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=0") < 0 && errno != ENOENT)
             stop(directories[i]);
