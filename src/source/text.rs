@@ -11,14 +11,29 @@ pub(super) fn faults(source: &Source, limit: usize) -> Vec<Problem> {
     if text.bytes().all(|byte| matches!(byte, b'\n' | b'\r' | b'\t' | b' '..=b'~')) {
         return Vec::new();
     }
-    let mut invalid = source.invalid.iter().peekable();
-    let odd = text.char_indices().filter_map(|(at, c)| {
-        if invalid.next_if(|place| **place == at).is_some() {
-            return Some(not_utf8(at..at + c.len_utf8()));
-        }
-        fault(at, c)
+    if source.invalid.starts_with(&[0, 3]) && text.contains('\0') {
+        return vec![not_utf8(0..6, "the file is UTF-16, and UTF-8 is wanted")];
+    }
+    let invalid = &source.invalid;
+    let mut faults: Vec<Problem> = runs(invalid)
+        .take(limit)
+        .map(|span| not_utf8(span, "the file is not UTF-8 here"))
+        .collect();
+    let odd = text.char_indices().filter_map(|(at, c)| fault(at, c));
+    faults.extend(odd.take(limit));
+    faults.sort_by_key(|fault| match &fault.at {
+        Place::Bytes(span) => span.start,
+        Place::Value(_) | Place::Key(_) => 0,
     });
-    odd.take(limit).collect()
+    faults.truncate(limit);
+    faults
+}
+
+/// Replacement characters that follow one another, as one span.
+fn runs(invalid: &[usize]) -> impl Iterator<Item = Range<usize>> + '_ {
+    let width = '\u{fffd}'.len_utf8();
+    let runs = invalid.chunk_by(move |one, next| one + width == *next);
+    runs.filter_map(move |run| Some(*run.first()?..run.last()? + width))
 }
 
 fn fault(at: usize, c: char) -> Option<Problem> {
@@ -78,11 +93,11 @@ pub fn acts(c: char) -> bool {
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-fn not_utf8(span: Range<usize>) -> Problem {
+fn not_utf8(span: Range<usize>, text: &str) -> Problem {
     Problem {
         code: "not_utf8",
         at: Place::Bytes(span),
-        text: "the file is not UTF-8 here".to_owned(),
+        text: text.to_owned(),
         label: "not UTF-8".to_owned(),
         help: Some("save the file as UTF-8".to_owned()),
         fix: None,
