@@ -10,6 +10,7 @@ use crate::diagnostic::Problem;
 use crate::host::{Host, ResourceLimit};
 use crate::plan::{CgroupVersion, Group};
 use crate::planner;
+use crate::render::tame;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -81,9 +82,10 @@ pub fn checks(host: &Host) -> Vec<Check> {
 pub fn listing(checks: &[Check]) -> String {
     let mut out = String::new();
     for Check { name, verdict, text, fix } in checks {
-        out.push_str(&format!("{:<7}  {name:<18}  {text}\n", verdict.to_string()));
+        // A group or mount may have a name that somebody else chose.
+        out.push_str(&format!("{:<7}  {name:<18}  {}\n", verdict.to_string(), tame(text)));
         if let Some(fix) = fix {
-            out.push_str(&format!("{:29}→ {fix}\n", ""));
+            out.push_str(&format!("{:29}→ {}\n", "", tame(fix)));
         }
     }
     let count = |verdict| checks.iter().filter(|check| check.verdict == verdict).count();

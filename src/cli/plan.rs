@@ -34,14 +34,16 @@ fn text(asked: &Asked, plan: &Plan, format: Format) -> String {
 
 /// A machine that `doctor` recorded.
 pub(super) fn recorded(file: &Path) -> Result<Host, String> {
-    let name = file.display();
+    let name = tame(&file.to_string_lossy()).into_owned();
     let source = super::asked::open(file.as_os_str()).map_err(|refused| {
         let why = refused.problems.first().map_or("can't be read", |problem| &problem.text);
-        format!("sixdocker: {}: {why}", tame(&name.to_string()))
+        format!("sixdocker: {name}: {why}")
     })?;
     serde_json::from_str(&source.text).map_err(|e| {
+        let why = e.to_string();
         format!(
-            "sixdocker: {name} is no record of a machine, as `doctor --format json` prints it: {e}"
+            "sixdocker: {name} is no record of a machine, as `doctor --format json` prints it: {}",
+            tame(&why)
         )
     })
 }

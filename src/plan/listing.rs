@@ -48,7 +48,8 @@ pub fn listing(plan: &Plan, line: impl Fn(&Pointer) -> Option<Line>, width: usiz
     if !plan.degraded.is_empty() {
         out.push_str("\nWhat is lost, as `allow_degraded` permits:\n");
         for lost in &plan.degraded {
-            beside(&mut out, "  * ", &lost.reason, lost.name, left, width);
+            let reason = super::show::tame(&lost.reason);
+            beside(&mut out, "  * ", &reason, lost.name, left, width);
         }
     }
     out
