@@ -18,9 +18,9 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Who {
     Root,
-    /// Uid 1000, with every controller delegated to it and 65536 subordinate ids.
+    /// Uid 1000, with the controllers that systemd delegates by itself and 65536 subordinate ids.
     User,
-    /// Uid 1001, with the controllers that systemd delegates by itself and 16 subordinate ids.
+    /// Uid 1001, with every controller delegated to it and 16 subordinate ids.
     Few,
     /// Uid 1000 in a group of root's.
     Stranger,
@@ -204,18 +204,18 @@ fn processes_are_read_back() {
 #[test]
 #[ignore = "runs in the virtual machine"]
 fn a_cpuset_is_read_back_where_it_is_delegated() {
-    for who in [Root, User] {
+    for who in [Root, Few] {
         assert_eq!(reads(who, "cpuset: \"1\"", "cpuset.cpus.effective"), "1", "{who:?}");
         assert_eq!(reads(who, "cpuset_mems: \"0\"", "cpuset.mems"), "0", "{who:?}");
     }
-    let ran = up(Few, "command: ['true']\nlimits:\n  cpuset: \"1\"\n");
+    let ran = up(User, "command: ['true']\nlimits:\n  cpuset: \"1\"\n");
     ran.expect(125).says("the cpuset controller is not delegated to").says("box.yaml:5:");
 }
 
 #[test]
 #[ignore = "runs in the virtual machine"]
 fn huge_pages_are_read_back() {
-    for who in [Root, User] {
+    for who in [Root, Few] {
         assert_eq!(reads(who, "hugetlb: {2MB: 4m}", "hugetlb.2MB.max"), "4194304", "{who:?}");
         let ran = up(who, "command: ['true']\nlimits: {hugetlb: {16GB: 4m}}\n");
         ran.expect(125).says("16GB");
@@ -225,7 +225,7 @@ fn huge_pages_are_read_back() {
 #[test]
 #[ignore = "runs in the virtual machine"]
 fn disks_are_limited() {
-    for who in [Root, User] {
+    for who in [Root, Few] {
         let read = reads(who, "io: [{device: /dev/loop1, rbps: 1m, wiops: 50}]", "io.max");
         assert!(read.contains("7:1 rbps=1048576"), "{who:?}: {read}");
         assert!(read.contains("wiops=50"), "{who:?}: {read}");

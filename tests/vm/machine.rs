@@ -23,8 +23,8 @@ impl Machine {
     /// With cgroup v2 laid out as systemd does. None where something is missing that such a
     /// machine needs, which is said.
     pub(crate) fn new(kernel: &str) -> Option<Self> {
-        let machine = Self::empty(kernel, &["strace", "newuidmap", "setpriv"])?;
-        for name in ["newuidmap", "newgidmap", "setpriv", "strace"] {
+        let machine = Self::empty(kernel, &["strace", "newuidmap", "setpriv", "unshare"])?;
+        for name in ["newuidmap", "newgidmap", "setpriv", "strace", "unshare"] {
             machine.dynamic(&Path::new("/usr/bin").join(name));
         }
         let users = "root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/home:/bin/sh\nfew:x:1001:1001::/home:/bin/sh\n";
@@ -87,8 +87,9 @@ impl Machine {
     /// printed; the last line is `code N`.
     pub(crate) fn run(&self, lines: &str) -> String {
         let (project, temporary) = (project().display(), env!("CARGO_TARGET_TMPDIR"));
+        let sixdocker = binary().display();
         let text = format!(
-            "#!/bin/sh\nset -e\nmkdir -p {temporary}\nchmod 1777 {temporary}\ncd {project}\n{lines}\n"
+            "#!/bin/sh\nset -e\nmkdir -p {temporary}\nchmod 1777 {temporary}\ncd {project}\nSIXDOCKER={sixdocker}\n{lines}\n"
         );
         let command = self.files.write("command", text);
         fs::set_permissions(command, fs::Permissions::from_mode(0o755)).unwrap();
