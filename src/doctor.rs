@@ -183,7 +183,7 @@ fn delegate(host: &Host, controller: &str) -> Option<&'static str> {
     Some(if unified.parent.is_some() || systemd {
         "sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload"
     } else {
-        "systemd-run --user --scope -p Delegate=yes sixdocker up FILE"
+        "sudo loginctl enable-linger \"$USER\"  # a systemd of your own, which gives groups away"
     })
 }
 

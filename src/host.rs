@@ -25,7 +25,7 @@ pub struct Host {
     /// The caller is in the user namespace that the machine began with: what is refused to
     /// others may be done there, such as mapping the ids of a mount.
     pub initial: bool,
-    /// The caller has CAP_SYS_RESOURCE: it may raise hard limits and lower oom_score_adj.
+    /// It has CAP_SYS_RESOURCE there: it may raise hard limits and lower oom_score_adj.
     pub unlimited: bool,
     /// A word that no other run alive has: the runner's pid.
     pub run: String,

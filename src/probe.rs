@@ -25,8 +25,10 @@ pub fn host(manifest: Option<&Manifest>) -> Host {
     let wants = |asks: fn(&Manifest) -> bool| manifest.is_none_or(asks);
     let uid = nix::unistd::geteuid().as_raw();
     let gid = nix::unistd::getegid().as_raw();
+    let root = has(&[Capability::Setuid, Capability::Setgid, Capability::SysAdmin]);
+    let initial = root && ids::initial();
     // It may map ids and give up groups as it likes.
-    let privileged = has(&[Capability::Setuid, Capability::Setgid, Capability::SysAdmin]);
+    let privileged = initial || root && ids::may_give_up_groups();
     let userns = wants(|manifest| manifest.userns == Userns::Auto);
     Host {
         kernel: sys::release(),
@@ -34,8 +36,8 @@ pub fn host(manifest: Option<&Manifest>) -> Host {
         gid,
         groups: ids::groups(gid),
         privileged,
-        initial: privileged && ids::initial(),
-        unlimited: has(&[Capability::SysResource]),
+        initial,
+        unlimited: initial && has(&[Capability::SysResource]),
         run: std::process::id().to_string(),
         cgroups: cgroups::look(manifest),
         proc_mask: if wants(proc::needed) { proc::mask() } else { None },

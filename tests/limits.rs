@@ -315,3 +315,23 @@ fn a_mount_whose_name_is_not_utf8_hides_no_control_group() {
     let found: serde_json::Value = serde_json::from_str(&run(&mut shell).stdout).unwrap();
     assert!(found["cgroups"].is_object(), "{found:#}");
 }
+
+#[test]
+fn what_cgroup_v1_has_no_word_for_is_refused() {
+    if !need_root() {
+        return;
+    }
+    let legacy = Path::new("/sys/fs/cgroup/memory").exists();
+    let words = [
+        ("memory_high: 32m", "cgroup v1 knows no limit that slows down"),
+        ("memory_low: 32m", "cgroup v1 can't protect memory"),
+    ];
+    for (limit, reason) in words {
+        let ran = Case::new(&format!("limits: {{{limit}}}\ncommand: ['true']\n")).run();
+        if legacy {
+            ran.expect(125).says(reason)
+        } else {
+            ran.expect(0)
+        };
+    }
+}

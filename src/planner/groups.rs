@@ -270,25 +270,25 @@ fn open(hierarchy: &Hierarchy) -> Result<&Hierarchy, String> {
     }
 }
 
-/// How an ordinary user gets a control group with this controller, called by its v1 name.
-fn delegation(draft: &Draft<'_>, controller: &str) -> &'static str {
-    let unified = draft.host.cgroups.as_ref().is_some_and(|cgroups| {
-        cgroups.unified.is_some() && !cgroups.legacy.contains_key(controller)
-    });
-    match (draft.host.privileged, unified) {
-        (false, true) => {
-            "run it in a group of your own: `systemd-run --user --scope -p Delegate=yes sixdocker up FILE`"
+/// How the caller gets a control group with this controller, called by its v1 name.
+fn delegation(draft: &Draft<'_>, site: &Site, controller: &str) -> &'static str {
+    let legacy = |cgroups: &Cgroups| cgroups.legacy.contains_key(controller);
+    let unified = site.unified().filter(|_| !site.cgroups.as_ref().is_some_and(legacy));
+    match unified.map(|unified| unified.parent.is_some()) {
+        _ if draft.host.privileged => "`sixdocker doctor` tells what this host has",
+        None => "run it as root: systemd hands no cgroup v1 controller to an ordinary user",
+        Some(true) => {
+            "root can hand it down to you (`Delegate=` of user@.service): `sixdocker doctor` tells how"
         }
-        (false, false) => {
-            "run it as root: systemd hands no cgroup v1 controller to an ordinary user"
+        Some(false) => {
+            "have a systemd of your own that gives one (`sudo loginctl enable-linger USER`), or run it in a group that was given to you, or as root"
         }
-        (true, _) => "`sixdocker doctor` tells what this host has",
     }
 }
 
 /// Sets one limit, if it can be had.
 fn apply(draft: &mut Draft<'_>, groups: &mut Groups, limit: &Limit, site: &Site) {
-    let help = delegation(draft, limit.controller.v1);
+    let help = delegation(draft, site, limit.controller.v1);
     let (hierarchy, version) = match place(site, limit.controller) {
         Ok(place) => place,
         Err(reason) => {
@@ -417,7 +417,7 @@ fn raw_file(
         let reason = format!("raw files are cgroup v2's, and {controller} is a v1 controller here");
         return Err((reason, "use the words of `limits`, which mean the same in both versions"));
     }
-    let help = delegation(draft, controller);
+    let help = delegation(draft, site, controller);
     let hierarchy =
         site.unified().ok_or_else(|| ("there is no cgroup v2 hierarchy".to_owned(), help))?;
     open(hierarchy).map_err(|reason| (reason, help))?;
@@ -449,7 +449,7 @@ fn usage(draft: &mut Draft<'_>, groups: &mut Groups, site: &Site) {
         "the time of all processes together is known to a control group only, and none can be made";
     let help = format!(
         "{}; `ulimits: {{cpu: N}}` limits each process by itself, `timeout` all by the clock",
-        delegation(draft, "cpuacct")
+        delegation(draft, site, "cpuacct")
     );
     draft.lost(Degradable::Cpu, &place, reason, &help);
 }

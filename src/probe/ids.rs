@@ -29,6 +29,12 @@ pub(super) fn initial() -> bool {
     map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
+/// Whether groups can be set in this user namespace: not where root of it is one ordinary user
+/// without subordinate ids (user_namespaces(7), /proc/pid/setgroups).
+pub(super) fn may_give_up_groups() -> bool {
+    super::text("/proc/self/setgroups").is_none_or(|text| text.trim() == "allow")
+}
+
 /// The caller's ranges in /etc/subuid and /etc/subgid.
 pub(super) fn subordinate(uid: u32) -> Option<Subordinate> {
     let name = name(uid);

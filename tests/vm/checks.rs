@@ -483,7 +483,7 @@ fn sixteen_ids_are_enough_for_sixteen() {
 #[ignore = "runs in the virtual machine"]
 fn without_delegation_limits_are_refused_with_a_way_out() {
     let ran = up(Stranger, "command: ['true']\nlimits:\n  memory: 64m\n");
-    ran.expect(125).says("box.yaml:5:").says("systemd-run --user --scope");
+    ran.expect(125).says("box.yaml:5:").says("loginctl enable-linger");
     let let_go = "command: [echo, let go]\nlimits: {memory: 64m}\nallow_degraded: [memory]\n";
     let case = Case::new(Stranger, let_go);
     assert_eq!(case.run().expect(0).stdout, "let go\n");

@@ -14,25 +14,24 @@ const KNOWN: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 /// Asks the caller's manager where it is.
 pub(super) fn look(mount: &Mount, root: bool) -> Systemd {
     let sockets = sockets(root, &runtime());
-    let answers = sockets.iter().map(|socket| (socket, ask(socket)));
     let mut silent = Vec::new();
-    for (socket, answer) in answers {
-        match answer {
-            Ok(group) => {
-                let dir = seen(mount, Path::new(&group));
-                if dir.join("cgroup.controllers").exists() {
-                    return found(mount, root, socket.clone(), &dir);
-                }
-                silent.push(format!("{}: its group is not to be seen here", socket.display()));
+    for socket in &sockets {
+        match ask(socket).map(|group| seen(mount, Path::new(&group))) {
+            Ok(dir) if dir.join("cgroup.controllers").exists() => {
+                return found(mount, root, socket.clone(), &dir);
+            }
+            Ok(_) => silent.push(format!("{}, whose group is not seen here", socket.display())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                silent.push(socket.display().to_string());
             }
             Err(error) => {
                 let why = error.to_string();
                 let why = why.split(" (os error").next().unwrap_or(&why);
-                silent.push(format!("{}: {why}", socket.display()));
+                silent.push(format!("{} ({why})", socket.display()));
             }
         }
     }
-    let reason = Some(format!("no systemd answers ({})", silent.join("; ")));
+    let reason = Some(format!("no systemd answers at {}", silent.join(" or ")));
     Systemd { hierarchy: Hierarchy { reason, ..Hierarchy::default() }, ..Systemd::default() }
 }
 
