@@ -250,7 +250,7 @@ impl Manifest {
                 problems.extend(faults(substituted.root(), typed.err()));
             }
         }
-        problems.sort_by_key(|problem| document.span(&problem.at).start);
+        problems.sort_by_cached_key(|problem| document.span(&problem.at).start);
         Err(problems)
     }
 

@@ -11,7 +11,7 @@ use serde::Deserializer;
 use super::Var;
 use super::fault::{Fault, Meant, shown};
 use super::limits::plain_text;
-use super::notation::few;
+use super::notation::{MOST_ITEMS, few};
 use super::reader::UNREAD;
 use crate::diagnostic::{MOST, Place, Problem};
 use crate::source::{Document, Kind, Node, Pointer, Scalar, Style, Value};
@@ -84,8 +84,11 @@ fn declared(root: &Node) -> BTreeMap<String, Option<Var>> {
     let Some(Node { value: Value::Map(entries), .. }) = root.get("vars") else {
         return BTreeMap::new();
     };
+    // Too many are a fault of their own, and none is read.
+    let few = entries.len() <= MOST_ITEMS;
     let read = |entry: &crate::source::Entry| {
-        (entry.key.clone(), super::reader::read::<Var>(&entry.value).ok())
+        let var = few.then(|| super::reader::read::<Var>(&entry.value).ok());
+        (entry.key.clone(), var.flatten())
     };
     entries.iter().map(read).collect()
 }
