@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sixdocker::audit::{self, Score};
-use sixdocker::host::Host;
+use sixdocker::host::{Host, ResourceLimit};
 use sixdocker::inputs::{Found, Inputs};
 use sixdocker::manifest::{Manifest, Variables};
 use sixdocker::plan::{Line, Opening, Plan};
@@ -209,13 +209,9 @@ fn machine(name: &str) -> Host {
     match name {
         "unlimited" => {
             let mut host = host("user-delegated");
-            (host.unlimited, host.nice) = (true, 0);
-            host.limits.clear();
-            host.limits.insert(
-                "nice".into(),
-                serde_json::from_str(r#"{"soft": 40}"#)
-                    .unwrap_or(sixdocker::host::ResourceLimit { soft: Some(40), hard: Some(40) }),
-            );
+            host.unlimited = true;
+            let nice = ResourceLimit { soft: Some(40), hard: Some(40) };
+            host.limits = [("nice".to_owned(), nice)].into();
             host
         }
         name => host(name),
