@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("diagnostic", "source"),
     ("doctor", "diagnostic host plan planner render"),
     ("execute", "capability cause plan probe report sys systemd"),
-    ("explain", "plan render schema"),
+    ("explain", "manifest plan render schema source"),
     ("foreign", "*"),
     ("host", ""),
     ("inputs", "manifest sys"),
