@@ -148,33 +148,25 @@ impl Verdict {
 
 impl Verdict {
     /// Whether the other lets through what this one refuses, as far as the numbers tell that
-    /// the two ask about.
+    /// the two ask about. Where they ask about more than anybody reads, it is taken to.
     #[must_use]
     pub fn opened_by(&self, other: &Self) -> bool {
-        let conditions = || {
-            let clauses = self.clauses.iter().chain(&other.clauses);
-            clauses.flat_map(|clause| &clause.conditions)
-        };
+        const MOST: usize = 128;
+        let clauses = self.clauses.iter().chain(&other.clauses);
+        let conditions: Vec<_> = clauses.flat_map(|clause| &clause.conditions).collect();
+        if conditions.len() > MOST {
+            return self.reach() < Reach::All && other.reach() > Reach::Nothing;
+        }
         let mut calls = vec![[0; 6]];
-        for (n, argument) in (0..6_u8).zip(0..) {
-            let asked = conditions().filter(|condition| condition.argument == n);
-            let mut values: Vec<u64> = asked.flat_map(|condition| condition.test.edges()).collect();
-            values.sort_unstable();
-            values.dedup();
-            // A profile may ask without end; no reader of the plan does.
-            values.truncate(256);
-            let more = values.iter().flat_map(|value| {
-                let with = |call: &[u64; 6]| {
-                    let mut call = *call;
-                    if let Some(slot) = call.get_mut::<usize>(argument) {
-                        *slot = *value;
-                    }
-                    call
-                };
-                calls.iter().take(16).map(with).collect::<Vec<_>>()
-            });
-            let more: Vec<_> = more.collect();
-            calls.extend(more);
+        for condition in conditions {
+            let at = usize::from(condition.argument);
+            for value in condition.test.edges() {
+                // With the first of the other arguments: it is one that most questions are about.
+                for mut call in calls.iter().take(16).copied().collect::<Vec<_>>() {
+                    call.get_mut(at).into_iter().for_each(|slot| *slot = value);
+                    calls.push(call);
+                }
+            }
         }
         calls.iter().any(|call| other.outcome(call).passes() && !self.outcome(call).passes())
     }
@@ -215,5 +207,36 @@ impl Policy {
         }
         let verdict = self.verdicts.get(number as usize);
         verdict.map_or(self.beyond, |verdict| verdict.outcome(arguments))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn only(test: Test) -> Verdict {
+        let conditions = vec![Condition::new(0, test)];
+        let clauses = vec![Clause { conditions, outcome: Outcome::Allow }];
+        Verdict { clauses, otherwise: REFUSED }
+    }
+
+    #[test]
+    fn what_is_opened_is_told_from_what_is_shut() {
+        let (all, none) = (Verdict::always(Outcome::Allow), Verdict::always(REFUSED));
+        let (few, more) = (only(Test::Among(&[(1, 2)])), only(Test::Among(&[(1, 2), (40, 40)])));
+        let flags = only(Test::Masked { mask: 0x1000_0000, value: 0 });
+        for (from, to) in
+            [(&none, &few), (&few, &more), (&more, &all), (&flags, &all), (&none, &flags)]
+        {
+            assert!(from.opened_by(to), "{from:?} {to:?}");
+            assert!(!to.opened_by(from) && !from.opened_by(from), "{from:?} {to:?}");
+        }
+        assert!(few.opened_by(&only(Test::Equal(3))) && few.opened_by(&only(Test::Greater(7))));
+        assert!(!none.opened_by(&Verdict::always(MISSING)));
+        let long = Clause {
+            conditions: vec![Condition::new(0, Test::Equal(1)); 200],
+            outcome: Outcome::Allow,
+        };
+        assert!(none.opened_by(&Verdict { clauses: vec![long], otherwise: REFUSED }));
     }
 }
