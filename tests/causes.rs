@@ -239,6 +239,18 @@ fn text_without_a_first_line_for_the_kernel_is_named() {
 }
 
 #[test]
+fn what_is_no_program_is_told_with_a_way_out() {
+    app("MZ\0\0 of another system", 0o755, &["`/app` is a Windows program", "build for Linux"]);
+    app([0x1f, 0x8b, 8, 0, 0], 0o755, &["`/app` is a gzip archive", "unpack it first"]);
+    app("\u{feff}#!/bin/sh\n", 0o755, &["after a byte order mark", "save it as UTF-8"]);
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let ran = stage.up(who, "rootfs: ./root\ncommand: [/dev/null]\n");
+        tells(ran, 126, 2, &["`/dev/null` is a character device, not a program", "EACCES"]);
+    }
+}
+
+#[test]
 fn a_program_for_another_processor_is_named() {
     let (machine, name) = foreign();
     app(elf(machine, "/lib/ld.so"), 0o755, &["`/app` is built for", name, std::env::consts::ARCH]);
@@ -402,7 +414,78 @@ fn a_root_that_is_no_root_file_system_is_told() {
     }
 }
 
+#[test]
+fn a_link_in_path_that_leads_in_a_circle_is_named() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        symlink("app", stage.root("bin/app")).unwrap();
+        let ran = stage.up(who, "rootfs: ./root\ncommand: [app]\n");
+        tells(ran, 126, 2, &["`/bin/app` is a symbolic link that leads in a circle", "ELOOP"]);
+    }
+}
+
 // ---- places
+
+#[test]
+fn a_link_of_procs_own_is_no_working_directory() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let ran = stage.up(who, "rootfs: ./root\ncommand: [id]\nworking_dir: /proc/self/cwd\n");
+        tells(ran, 125, 3, &["`/proc/self/cwd` is a link of /proc's own", "not followed"]);
+    }
+}
+
+#[test]
+fn a_file_that_only_the_kernel_could_make_is_told() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let ran = stage.up(who, "rootfs: ./root\ncommand: [id]\nfiles: {/proc/mine: text}\n");
+        tells(ran, 125, 3, &["`/proc/mine` is not there", "only the kernel makes files there"]);
+    }
+}
+
+#[test]
+fn a_mount_over_the_root_is_refused_in_words() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let ran = stage.up(who, "rootfs: ./root\ncommand: [id]\ntmpfs: [/]\n");
+        tells(ran, 125, 3, &["the root itself can't be mounted over", "`rootfs` says what / is"]);
+    }
+}
+
+#[test]
+fn a_directory_that_may_not_be_made_in_is_named() {
+    if !need_root() {
+        return;
+    }
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        fs::create_dir(stage.root("a")).unwrap();
+        chown(stage.root("a"), Some(4242), Some(4242)).unwrap();
+        let ran = stage.up(who, "rootfs: ./root\ncommand: [id]\nmounts:\n- .:/a/b/c\n");
+        tells(ran, 125, 4, &["can't write to `/a`", "not mapped in the sandbox", "mode 0755"]);
+    }
+}
+
+#[test]
+fn a_directory_of_an_overlay_mount_is_looked_at() {
+    if !need_root() {
+        return;
+    }
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        for dir in ["low", "up", "work"] {
+            fs::create_dir(stage.temp.join(dir)).unwrap();
+        }
+        for dir in ["up", "work"] {
+            chown(stage.temp.join(dir), Some(4242), Some(4242)).unwrap();
+        }
+        let text = "rootfs: ./root\ncommand: [touch, /mnt/x]\nmounts:\n- {type: overlay, target: /mnt, lower: [./low], upper: ./up, work: ./work, read_only: false}\n";
+        let ran = stage.up(who, text);
+        assert_ne!(ran.code(), 0, "{ran:?}");
+        assert!(!stage.temp.join("up/x").exists());
+    }
+}
 
 #[test]
 fn a_root_without_accounts_runs_as_root() {

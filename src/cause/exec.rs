@@ -107,7 +107,10 @@ fn denied(view: &View, path: &str, what: &str) -> Option<Finding> {
             let help = "name the program inside it";
             return Some(Finding::new(format!("{path_} is a directory, not a program"), help));
         }
-        kind => return Some(Finding::only(format!("{path_} is {}, not a program", kind.words()))),
+        kind => {
+            let why = format!("{path_} is {}, not a program", kind.words());
+            return Some(Finding::new(why, "name a program"));
+        }
     }
     if view.flags(path).contains(FsFlags::ST_NOEXEC) {
         return Some(Finding::new(
@@ -154,7 +157,9 @@ fn program(view: &View, path: &str, program: &Program, fault: Fault) -> Option<F
             ),
             "begin it with a line such as `#!/bin/sh`, or write `command: [/bin/sh, FILE]`",
         )),
-        Program::Other(what) => Some(Finding::only(format!("{} is {what}", name(path)))),
+        Program::Other(what, help) => {
+            Some(Finding::new(format!("{} is {what}", name(path)), *help))
+        }
     }
 }
 
@@ -345,6 +350,9 @@ fn missing(view: &View, exec: &Exec, candidates: &[String]) -> Finding {
     if !dirs.is_empty() && dirs.iter().all(|dir| view.kind(dir).is_err()) {
         return no_directory(view, command, &searched);
     }
+    if let Some(link) = candidates.iter().find(|path| view.is_link(path)) {
+        return by_path(view, link);
+    }
     if let Some(obstacle) = blocked(view, candidates) {
         return Finding::new(
             format!("{} was not found in {searched}; {obstacle}", name(command)),
@@ -378,7 +386,7 @@ fn by_path(view: &View, path: &str) -> Finding {
     };
     let (dir, file) = path.rsplit_once('/').unwrap_or(("", path));
     let dir = if dir.is_empty() { "/" } else { dir };
-    let help = match near(view, file, &[dir]).first() {
+    let help = match near(view, file, &[dir]).iter().find(|other| *other != file) {
         Some(other) => {
             format!("did you mean {}?", name(format!("{}/{other}", dir.trim_end_matches('/'))))
         }

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlinkat};
 use nix::libc;
 use nix::sys::stat::{FileStat, fstat};
-use nix::sys::statfs::{FsType, fstatfs};
+use nix::sys::statfs::{FsType, PROC_SUPER_MAGIC, fstatfs};
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 
 use super::finding::{errno, name};
@@ -100,6 +100,12 @@ impl View {
         self.stat(path).map(|stat| Kind::of(&stat))
     }
 
+    /// Whether `path` itself is a symbolic link, wherever that leads.
+    pub(super) fn is_link(&self, path: &str) -> bool {
+        let stat = self.open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW).and_then(fstat);
+        stat.is_ok_and(|stat| Kind::of(&stat) == Kind::Link)
+    }
+
     /// The flags of the mount that `path` is on.
     pub(super) fn flags(&self, path: &str) -> FsFlags {
         let flags = self.open(path, OFlag::O_PATH).and_then(|fd| fstatvfs(&fd));
@@ -114,8 +120,11 @@ impl View {
 
     /// The type of the file system that `path` is on.
     pub(super) fn fs_type(&self, path: &str) -> Option<FsType> {
-        let fd = self.open(path, OFlag::O_PATH).ok()?;
-        Some(fstatfs(&fd).ok()?.filesystem_type())
+        self.fs_type_of(&self.open(path, OFlag::O_PATH).ok()?)
+    }
+
+    fn fs_type_of(&self, fd: &OwnedFd) -> Option<FsType> {
+        Some(fstatfs(fd).ok()?.filesystem_type())
     }
 
     /// A regular file, opened for reading.
@@ -209,8 +218,12 @@ impl View {
             Ok(_) if last => None,
             Ok(kind) => Some(not_a_directory(here, kind)),
             Err(Errno::ELOOP) => {
-                let why = format!("{} is a symbolic link that leads in a circle", name(here));
-                Some(Obstacle { why, errno: Errno::ELOOP })
+                let what = if self.fs_type_of(fd) == Some(PROC_SUPER_MAGIC) {
+                    "a link of /proc's own, which is not followed"
+                } else {
+                    "a symbolic link that leads in a circle"
+                };
+                Some(Obstacle { why: format!("{} is {what}", name(here)), errno: Errno::ELOOP })
             }
             Err(error) => {
                 let dir = here.rsplit_once('/').map_or("", |(dir, _)| dir);

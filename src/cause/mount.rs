@@ -8,9 +8,9 @@ use nix::sys::statvfs::FsFlags;
 use super::Scene;
 use super::finding::{Finding, list, name};
 use super::look::{Kind, Obstacle, View, owner};
-use super::{identity, scarcity};
+use super::{identity, overlay, scarcity};
 use crate::plan::{Bind, Init, KernelMount, Namespace, Root};
-use crate::sys::{self, Fault};
+use crate::sys::{self, Call, Fault};
 
 /// A mount that could not be copied with its ids mapped.
 pub(super) fn mapped(scene: Scene<'_>, source: &Path, fault: Fault) -> Option<Finding> {
@@ -252,7 +252,7 @@ pub(super) fn target(
     if let Some(Obstacle { why, errno }) = view.obstacle(target) {
         return Some(Finding::new(
             format!("inside the sandbox, {why}"),
-            missing_target(scene, errno),
+            missing_target(scene, target, errno),
         ));
     }
     let kind = view.kind(target).ok()?;
@@ -276,8 +276,11 @@ pub(super) fn target(
     }
 }
 
-fn missing_target(scene: Scene<'_>, errno: Errno) -> &'static str {
+fn missing_target(scene: Scene<'_>, target: &str, errno: Errno) -> &'static str {
     match errno {
+        Errno::ENOENT if ["/proc/", "/sys/"].iter().any(|dir| target.starts_with(dir)) => {
+            "only the kernel makes files there: choose another path"
+        }
         Errno::ENOENT if !makes_targets(scene) => {
             "make it in the root file system: with `write: direct` or `none` sixdocker makes nothing there (with `discard` it would, in the layer)"
         }
@@ -295,10 +298,9 @@ fn makes_targets(scene: Scene<'_>) -> bool {
 /// Why a directory, link or file could not be made inside.
 pub(super) fn make(scene: Scene<'_>, path: &str, fault: Fault) -> Option<Finding> {
     let view = scene.sandbox()?;
-    let dir = match path.rsplit_once('/') {
-        Some(("", _)) | None => "/",
-        Some((dir, _)) => dir,
-    };
+    // The directories above it may have been to be made as well.
+    let mut above = Path::new(path).ancestors().skip(1).filter_map(Path::to_str);
+    let dir = above.find(|dir| view.stat(dir).is_ok()).unwrap_or("/");
     let shown = name(path);
     match fault.errno {
         Errno::ENOSPC | Errno::EDQUOT => full(scene, view, dir)
@@ -387,15 +389,24 @@ pub(super) fn bind(scene: Scene<'_>, bind: &Bind, fault: Fault) -> Option<Findin
         return Some(finding);
     }
     let kind = scene.view.kind(&bind.source.to_string_lossy()).ok();
-    target(scene, &bind.target, kind, fault)
+    unmade(scene, &bind.target, bind.make_target, fault)
+        .or_else(|| target(scene, &bind.target, kind, fault))
         .or_else(|| refused_clone(scene, &bind.source, bind.recursive, fault))
         .or_else(|| make(scene, &bind.target, fault).filter(|_| bind.make_target))
+}
+
+/// Why a place is not there that was to be made.
+fn unmade(scene: Scene<'_>, path: &str, makes: bool, fault: Fault) -> Option<Finding> {
+    let makes = makes && matches!(fault.call, Call::Mkdir | Call::Open | Call::Write);
+    makes.then(|| make(scene, path, fault)).flatten()
 }
 
 // ---- kernel file systems
 
 pub(super) fn kernel(scene: Scene<'_>, mount: &KernelMount, fault: Fault) -> Option<Finding> {
-    target(scene, &mount.target, Some(Kind::Directory), fault)
+    unmade(scene, &mount.target, mount.make_target, fault)
+        .or_else(|| target(scene, &mount.target, Some(Kind::Directory), fault))
+        .or_else(|| upper(scene, mount, fault))
         .or_else(|| match fault.errno {
             Errno::ENODEV => no_such_type(scene, mount.fstype),
             Errno::EPERM | Errno::EACCES => forbidden(scene, mount.fstype),
@@ -405,6 +416,12 @@ pub(super) fn kernel(scene: Scene<'_>, mount: &KernelMount, fault: Fault) -> Opt
             _ => None,
         })
         .or_else(|| make(scene, &mount.target, fault).filter(|_| mount.make_target))
+}
+
+/// What is wrong with the directory that an overlay of the manifest's writes to.
+fn upper(scene: Scene<'_>, mount: &KernelMount, fault: Fault) -> Option<Finding> {
+    let (_, dir) = mount.options.iter().find(|(key, _)| key == "upperdir")?;
+    overlay::layer(scene, Path::new(dir.as_deref()?), fault)
 }
 
 /// The options that a file system of this type does not take, each tried by itself.

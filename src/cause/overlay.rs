@@ -90,7 +90,7 @@ const NO_UPPER: &[(libc::__fsword_t, &str)] = &[
 ];
 
 /// What is wrong with the directory of a layer that is kept.
-fn layer(scene: Scene<'_>, dir: &Path, fault: Fault) -> Option<Finding> {
+pub(super) fn layer(scene: Scene<'_>, dir: &Path, fault: Fault) -> Option<Finding> {
     let text = dir.to_string_lossy();
     let shown = name(text.as_bytes());
     if let Some(obstacle) = scene.view.obstacle(&text) {

@@ -15,8 +15,8 @@ pub(super) enum Program {
     Elf(Elf),
     /// Text without `#!`.
     Text,
-    /// A program of another system, or no program.
-    Other(&'static str),
+    /// A program of another system, or no program; and what to do with it.
+    Other(&'static str, &'static str),
 }
 
 /// The first line of a script.
@@ -94,16 +94,19 @@ impl Program {
 
     fn foreign(head: &[u8]) -> Self {
         match head {
-            [b'M', b'Z', ..] => Self::Other("a Windows program"),
+            [b'M', b'Z', ..] => Self::Other("a Windows program", "use a build for Linux"),
             [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] | [0xca, 0xfe, 0xba, 0xbe, ..] => {
-                Self::Other("a macOS program or a Java class")
+                Self::Other("a macOS program or a Java class", "use a build for Linux, or `java`")
             }
-            [0xef, 0xbb, 0xbf, b'#', b'!', ..] => {
-                Self::Other("a script whose `#!` comes after a byte order mark")
+            [0xef, 0xbb, 0xbf, b'#', b'!', ..] => Self::Other(
+                "a script whose `#!` comes after a byte order mark",
+                "save it as UTF-8 without one",
+            ),
+            [b'P', b'K', 3, 4, ..] => Self::Other("a ZIP archive", "unpack it first (`unzip`)"),
+            [0x1f, 0x8b, ..] => Self::Other("a gzip archive", "unpack it first (`tar`, `gunzip`)"),
+            _ if head.contains(&0) => {
+                Self::Other("no program that this kernel knows", "see with `file` what it is")
             }
-            [b'P', b'K', 3, 4, ..] => Self::Other("a ZIP archive"),
-            [0x1f, 0x8b, ..] => Self::Other("a gzip archive"),
-            _ if head.contains(&0) => Self::Other("no program that this kernel knows"),
             _ => Self::Text,
         }
     }

@@ -88,8 +88,9 @@ fn first_lines_are_read_as_the_kernel_reads_them() {
 fn what_is_no_program_is_named() {
     assert_eq!(Program::read(&b""[..]), Program::Empty);
     assert_eq!(Program::read(&b"echo hello\n"[..]), Program::Text);
-    assert_eq!(Program::read(&b"MZ\x90\0"[..]), Program::Other("a Windows program"));
-    assert!(matches!(Program::read(&b"\xef\xbb\xbf#!/bin/sh\n"[..]), Program::Other(_)));
+    let windows = Program::read(&b"MZ\x90\0"[..]);
+    assert_eq!(windows, Program::Other("a Windows program", "use a build for Linux"));
+    assert!(matches!(Program::read(&b"\xef\xbb\xbf#!/bin/sh\n"[..]), Program::Other(..)));
 }
 
 proptest! {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::libc;
 use nix::sys::stat::SFlag;
 
 use super::{ETC, Found, Inputs, OWN_ETC, SYSTEM};
@@ -324,6 +325,8 @@ fn is_missing(error: &std::io::Error) -> bool {
 
 fn reason(error: &std::io::Error) -> String {
     match error.raw_os_error() {
+        Some(libc::ELOOP) => "it is a symbolic link that leads in a circle".to_owned(),
+        Some(libc::ENAMETOOLONG) => "a part of it is longer than 255 bytes".to_owned(),
         Some(number) => Errno::from_raw(number).desc().to_lowercase(),
         None => error.to_string(),
     }

@@ -147,10 +147,12 @@ impl<'a> Draft<'a> {
 
     fn denied(&mut self, path: &Path, reason: &str, place: &Pointer) {
         let text = format!("{} can't be looked at: {reason}", path.display());
-        let help = if path.is_absolute() {
+        let help = if path.is_relative() {
+            "change to a directory that is there (`cd`), or write absolute paths"
+        } else if reason.starts_with("permission") {
             "the caller must be able to see it"
         } else {
-            "change to a directory that is there (`cd`), or write absolute paths"
+            "correct the path"
         };
         self.wrong("no_access", place, text, "no access", help);
     }

@@ -31,6 +31,10 @@ pub(super) fn tmpfs(draft: &mut Draft<'_>, tree: &mut Tree) -> Vec<Step<Init>> {
     for (n, tmpfs) in manifest.tmpfs.iter().enumerate() {
         let target = tmpfs.target.0.as_str();
         let origin = proc::tmpfs_origin(!usual, n);
+        if target == "/" {
+            over_root(draft, &origin);
+            continue;
+        }
         let taken = manifest.mounts.iter().any(|mount| mount.target.0 == target);
         // What nobody asked for gives way: to a mount, and to a root that has no place for it.
         let absent = tree.whose(target) == Whose::Host
@@ -62,13 +66,17 @@ pub(super) fn steps(
     for (n, mount) in manifest.mounts.iter().enumerate() {
         let origin = at(key("mounts").index(n));
         if mount.target.0 == "/" {
-            let text = "the root itself can't be mounted over";
-            draft.wrong("bad_mount", &origin.key, text, "mounts over /", "`rootfs` says what / is");
+            over_root(draft, &origin);
             continue;
         }
         steps.extend(one(draft, tree, isolation, mount, &origin));
     }
     steps
+}
+
+fn over_root(draft: &mut Draft<'_>, origin: &Origin) {
+    let text = "the root itself can't be mounted over";
+    draft.wrong("bad_mount", &origin.key, text, "mounts over /", "`rootfs` says what / is");
 }
 
 fn flags(mount: &Mount) -> MountFlags {
