@@ -120,11 +120,7 @@ impl View {
 
     /// The type of the file system that `path` is on.
     pub(super) fn fs_type(&self, path: &str) -> Option<FsType> {
-        self.fs_type_of(&self.open(path, OFlag::O_PATH).ok()?)
-    }
-
-    fn fs_type_of(&self, fd: &OwnedFd) -> Option<FsType> {
-        Some(fstatfs(fd).ok()?.filesystem_type())
+        fs_type_of(&self.open(path, OFlag::O_PATH).ok()?)
     }
 
     /// A regular file, opened for reading.
@@ -218,7 +214,7 @@ impl View {
             Ok(_) if last => None,
             Ok(kind) => Some(not_a_directory(here, kind)),
             Err(Errno::ELOOP) => {
-                let what = if self.fs_type_of(fd) == Some(PROC_SUPER_MAGIC) {
+                let what = if fs_type_of(fd) == Some(PROC_SUPER_MAGIC) {
                     "a link of /proc's own, which is not followed"
                 } else {
                     "a symbolic link that leads in a circle"
@@ -291,6 +287,10 @@ fn is_foreign(kind: &str, id: u32) -> bool {
         let map = std::fs::read_to_string(format!("/proc/self/{kind}_map")).unwrap_or_default();
         !super::identity::ranges(&map).iter().any(|range| range.holds(id))
     }
+}
+
+fn fs_type_of(fd: &OwnedFd) -> Option<FsType> {
+    Some(fstatfs(fd).ok()?.filesystem_type())
 }
 
 fn not_a_directory(here: &str, kind: Kind) -> Obstacle {
