@@ -1,4 +1,5 @@
 //! In a container whose /proc is masked, where the kernel lets nobody mount a new one.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 

@@ -116,6 +116,8 @@ fn unnumbered(text: &str) -> String {
 
 /// Whether the text is the pattern, in which `…` stands for anything.
 fn alike(pattern: &str, text: &str) -> bool {
+    // A line of its own stands for any number of lines, none too.
+    let pattern = pattern.replace("\n…\n", "\n…");
     let parts: Vec<_> = pattern.trim_end().split('…').collect();
     let (first, last) = (parts[0], parts[parts.len() - 1]);
     let text = text.trim_end();
@@ -134,6 +136,7 @@ fn alike(pattern: &str, text: &str) -> bool {
 fn an_ellipsis_stands_for_anything() {
     assert!(alike("a … c\n", "a b c\n"));
     assert!(alike("a…b…c", "a 1 b 2 c"));
+    assert!(alike("a\n…\nb\n", "a\nb\n"));
     assert!(!alike("a…b…c", "a c"));
     assert!(!alike("abc", "abcd"));
 }
