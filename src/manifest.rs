@@ -141,7 +141,8 @@ pub struct Manifest {
     #[serde(default, deserialize_with = "few")]
     #[schemars(length(max = MOST_ITEMS), example = &["./src:/src", "./out:/out:rw"], example = json!([{"type": "tmpfs", "target": "/cache", "size": "1g"}]))]
     pub mounts: Vec<Mount>,
-    /// File systems in memory: `PATH[:size=SIZE,mode=MODE]`.
+    /// File systems in memory: `PATH[:size=SIZE,mode=MODE]`. A list takes the place of the
+    /// default one: `/tmp` and `/run` are there only if it has them.
     #[serde(default = "default::tmpfs", deserialize_with = "few")]
     #[schemars(length(max = MOST_ITEMS), example = &["/tmp:size=64m"])]
     pub tmpfs: Vec<Tmpfs>,

@@ -535,3 +535,27 @@ fn a_closed_input_is_no_manifest() {
         assert!(matches!(ran.code(), 1 | 125));
     }
 }
+
+#[test]
+fn what_is_set_and_nowhere_asked_for_is_refused() {
+    let temp = Temp::new();
+    let file =
+        temp.write("m.yaml", "vars: {VERSION: {default: '1'}}\ncommand: [echo, '${VERSION}']\n");
+    let ran = run(sixdocker().arg("up").arg(&file).args(["--set", "VERSOIN=2"])).expect(125);
+    _ = ran.says("`--set VERSOIN`").says("did you mean `VERSION`?");
+    let ran = run(sixdocker().arg("up").arg(&file).args(["--set", "VERSION=2"])).expect(0);
+    assert_eq!(ran.stdout, "2\n");
+}
+
+/// An ordinary user has no control group on cgroup v1, and may have one on v2.
+#[test]
+fn what_is_let_go_is_said_before_the_command_runs() {
+    let temp = Temp::new();
+    let text = "command: [echo, hi]\nlimits: {memory: 100m}\nallow_degraded: [memory]\n";
+    let file = temp.write("m.yaml", text);
+    let plan = run(support::as_user().arg("plan").arg(&file)).expect(0).stdout;
+    let ran = run(support::as_user().arg("up").arg(&file)).expect(0);
+    assert_eq!(ran.stdout, "hi\n");
+    let lost = plan.contains("What is lost");
+    assert_eq!(ran.stderr.contains("runs without memory: `limits.memory`"), lost, "{}", ran.stderr);
+}

@@ -61,6 +61,9 @@ impl Asked {
     pub(super) fn given(given: &Given, host: Option<&Host>) -> Result<Self, Box<Refused>> {
         let source = open(&given.file)?;
         let (base, stem) = home(&given.file);
+        if let Some(problem) = unused(&given.set, &source.text) {
+            return Err(refused(source, None, vec![problem]));
+        }
         let around = Circumstances { variables: variables(&given.set), host: host.cloned() };
         let mut asked = match Self::read(source, &around.variables) {
             Ok(asked) => asked,
@@ -252,6 +255,25 @@ pub(super) fn home(file: &OsStr) -> (PathBuf, String) {
 }
 
 /// What `${NAME}` can be taken from.
+/// What is set and nowhere asked for: a typo, most likely.
+pub(super) fn unused(set: &[(String, String)], text: &str) -> Option<Problem> {
+    let (name, _) = set.iter().find(|(name, _)| !text.contains(name.as_str()))?;
+    let asked = text.split("${").skip(1).map(|rest| {
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        rest.get(..end).unwrap_or_default()
+    });
+    let near = asked
+        .map(|known| (strsim::damerau_levenshtein(known, name), known))
+        .min()
+        .filter(|(distance, _)| *distance <= 2);
+    let help = near.map_or_else(
+        || "take it out, or write the variable into a value, as ${NAME}".to_owned(),
+        |(_, known)| format!("did you mean `{known}`?"),
+    );
+    let text = format!("`--set {name}` sets what the manifest asks for nowhere");
+    Some(Problem { help: Some(help), ..fault("bad_flag", text) })
+}
+
 pub(super) fn variables(set: &[(String, String)]) -> Variables {
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));

@@ -57,6 +57,10 @@ pub(super) fn perform(asked: &Asked, begun: Instant) -> u8 {
             return REFUSED;
         }
     };
+    for lost in &plan.degraded {
+        let text = format!("{} runs without {}: {}", plan.name, lost.name, lost.reason);
+        output::complain(&format!("sixdocker: {}", tame(&text)));
+    }
     let outcome = execute::run(&plan, begun);
     tell(asked, &plan, &host, &outcome);
     let written = plan

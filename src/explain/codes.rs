@@ -52,7 +52,7 @@ codes! {
     "bad_file": "A file can't be what the manifest takes it for.",
         "`files` are short texts that are read when the plan is made.",
         "Name a text file below 1 MiB, or show it with `mounts`.";
-    "bad_flag": "A flag of `run` asks for what there is not.",
+    "bad_flag": "A flag asks for what there is not.",
         "Docker has volumes, networks and an own notion of swap that a sandbox has not.",
         "`sixdocker run --help` lists the flags; the message says what to write instead.";
     "bad_key": "A key is not a text.",

@@ -477,12 +477,18 @@ fn processes(draft: &mut Draft<'_>, groups: &mut Groups, site: &Site) {
 /// What nothing limits.
 fn unlimited(draft: &mut Draft<'_>, groups: &Groups) {
     let place = |word: &str| key("limits").key(word);
-    let default = |word: &str| Origin { key: place(word), default: true };
+    // A limit that is asked for and not set was let go.
+    let why = |word: &str, given: bool| {
+        let silent = || Origin { key: place(word), default: true };
+        if given { asked("allow_degraded") } else { silent() }
+    };
+    let limits = &draft.manifest.limits;
     if !groups.writes(&["memory.max", "memory.limit_in_bytes"]) {
-        draft.hole(Opening::AllMemory, "", &default("memory"));
+        draft.hole(Opening::AllMemory, "", &why("memory", limits.memory.is_some()));
     }
     if !groups.writes(&["cpu.max", "cpu.cfs_quota_us", "cpuset.cpus"]) {
-        draft.hole(Opening::AllProcessors, "", &default("cpus"));
+        let given = limits.cpus.is_some() || limits.cpuset.is_some();
+        draft.hole(Opening::AllProcessors, "", &why("cpus", given));
     }
     let counted = draft.manifest.limits.cpu_time.is_some() && groups.accounts.cpu.is_some();
     if draft.manifest.timeout.is_none() && !counted {
@@ -490,7 +496,7 @@ fn unlimited(draft: &mut Draft<'_>, groups: &Groups) {
     }
     if draft.host.uid == 0 && !groups.pids {
         let why = "root is not bound by `ulimits.nproc`, and no control group can be had";
-        draft.hole(Opening::AllProcesses, why, &default("pids"));
+        draft.hole(Opening::AllProcesses, why, &Origin { key: place("pids"), default: true });
     }
     match draft.manifest.limits.pids {
         Some(many) if many > limits::DEFAULT_PIDS => {
