@@ -100,7 +100,9 @@ pub struct Manifest {
     #[serde(default)]
     #[schemars(example = &["SSH_AUTH_SOCK", "CI_*"])]
     pub pass_env: Vec<EnvPattern>,
-    /// The user inside, by name or number; outside it is the caller.
+    /// The user inside, by name or number. Outside it is the caller, for an ordinary caller; for
+    /// root it is a user of the same number, or where the plan says so one that owns nothing
+    /// there.
     #[serde(default = "default::user")]
     #[schemars(example = &"nobody", example = &"1000:1000")]
     pub user: User,

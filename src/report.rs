@@ -9,7 +9,7 @@ mod json;
 mod sentence;
 
 pub use json::{Report, schema, write};
-pub use sentence::{sentence, size};
+pub use sentence::{refusal, sentence, size};
 
 /// Why a run is over: the closed list.
 #[derive(Clone, Debug, PartialEq)]

@@ -93,3 +93,14 @@ fn the_printed_manifest_gives_the_same_plan() {
     let ran = run(sixdocker().arg("up").arg(&file)).expect(0);
     assert_eq!(ran.stdout, "b c\n/tmp\nh\n");
 }
+
+/// What is bound is copied before the new root lies over it.
+#[test]
+fn the_hosts_root_can_be_shown() {
+    let root = busybox_root();
+    for mut caller in [sixdocker(), support::as_user()] {
+        caller.args(["run", "--rootfs"]).arg(&root).args(["-v", "/:/mnt:ro", "--"]);
+        let ran = run(caller.args(["sh", "-c", "ls -d /mnt/usr /mnt/etc; ls /mnt/mnt/mnt 2>&1"]));
+        assert!(ran.stdout.starts_with("/mnt/etc\n/mnt/usr\n"), "{ran:?}");
+    }
+}

@@ -390,7 +390,10 @@ pub(super) fn bind(scene: Scene<'_>, bind: &Bind, fault: Fault) -> Option<Findin
     }
     let kind = scene.view.kind(&bind.source.to_string_lossy()).ok();
     unmade(scene, &bind.target, bind.make_target, fault)
-        .or_else(|| target(scene, &bind.target, kind, fault))
+        .or_else(|| {
+            let copied = fault.call != Call::OpenTree;
+            copied.then(|| target(scene, &bind.target, kind, fault)).flatten()
+        })
         .or_else(|| refused_clone(scene, &bind.source, bind.recursive, fault))
         .or_else(|| make(scene, &bind.target, fault).filter(|_| bind.make_target))
 }

@@ -8,7 +8,6 @@ use super::args::Up;
 use super::asked::{Asked, Refused};
 use super::{REFUSED, output};
 use crate::diagnostic::Problem;
-use crate::host::Host;
 use crate::plan::Plan;
 use crate::render::tame;
 use crate::report::{self, Outcome, Report};
@@ -35,6 +34,8 @@ pub(super) fn up(up: &Up, words: &[OsString], begun: Instant) -> u8 {
 /// Says what is wrong with what was asked for, and reports it where a report is wanted.
 pub(super) fn refuse(refused: &Refused, file: Option<&Path>, stem: &str, begun: Instant) -> u8 {
     let code = refused.complain();
+    let faults = report::refusal(refused.problems.len());
+    output::complain(&format!("sixdocker: {faults}"));
     if let Some(file) = file.filter(|file| file.as_os_str() != "-") {
         write(file, &bad(stem, &refused.problems, begun));
     }
@@ -48,6 +49,7 @@ pub(super) fn perform(asked: &Asked, begun: Instant) -> u8 {
         Ok(plan) => plan,
         Err(problems) => {
             asked.tell(&problems);
+            output::complain(&format!("sixdocker: {}", report::refusal(problems.len())));
             let of_report = Pointer::root().key("report");
             let unwritable = problems.iter().any(|problem| problem.at.is_in(&of_report));
             if let Some(report) = asked.manifest.report.as_ref().filter(|_| !unwritable) {
@@ -62,12 +64,15 @@ pub(super) fn perform(asked: &Asked, begun: Instant) -> u8 {
         output::complain(&format!("sixdocker: {}", tame(&text)));
     }
     let outcome = execute::run(&plan, begun);
-    tell(asked, &plan, &host, &outcome);
-    let written = plan
-        .supervise
-        .report
-        .as_ref()
-        .is_none_or(|file| write(file, &Report::new(&plan, &host, &outcome)));
+    let problem = outcome.ending.failure().map(|failure| cause::problem(&plan, &host, failure));
+    tell(asked, &plan, &outcome, problem.as_ref());
+    let written = plan.supervise.report.as_ref().is_none_or(|file| {
+        let mut report = Report::new(&plan, &host, &outcome);
+        if let (Some(step), Some(problem)) = (&mut report.failed_step, problem) {
+            step.evidence = Some(problem.text);
+        }
+        write(file, &report)
+    });
     match outcome.code() {
         0 if !written => REFUSED,
         code => code,
@@ -75,12 +80,12 @@ pub(super) fn perform(asked: &Asked, begun: Instant) -> u8 {
 }
 
 /// Why it ended, where that was not the command's own doing.
-fn tell(asked: &Asked, plan: &Plan, host: &Host, outcome: &Outcome) {
+fn tell(asked: &Asked, plan: &Plan, outcome: &Outcome, problem: Option<&Problem>) {
     for trouble in &outcome.troubles {
         output::complain(&format!("sixdocker: {}", tame(trouble)));
     }
-    if let Some(failure) = outcome.ending.failure() {
-        asked.tell(&[cause::problem(plan, host, failure)]);
+    if let Some(problem) = problem {
+        asked.tell(std::slice::from_ref(problem));
     }
     if let Some(sentence) = report::sentence(plan, outcome) {
         output::complain(&format!("sixdocker: {}", tame(&sentence)));

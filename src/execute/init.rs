@@ -57,6 +57,12 @@ pub fn build(plan: &Plan, ready: &Ready, line: BorrowedFd<'_>, go: OwnedFd) -> !
         scene.timed(step.n, |scene| scene.perform(step.n, &step.action));
     }
     scene.wait(line, go);
+    for step in after {
+        if let Init::Bind(bind) = &step.action {
+            let kept = scene.tree.keep_root(bind);
+            scene.check(step.n, kept);
+        }
+    }
     if let Some(step) = &plan.spawn {
         // While it may still open a file.
         scene.check(step.n, scene.forget_arguments());

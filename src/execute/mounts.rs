@@ -48,6 +48,8 @@ pub(super) struct Tree {
     empty: Option<OwnedFd>,
     /// The copies that the parent handed over, in the order of the steps.
     pub(super) mapped: Mapped,
+    /// Copies of the host's root, made before anything lay over it.
+    roots: Mapped,
     /// How many mounts lie between the old root and the new.
     above: usize,
 }
@@ -216,9 +218,21 @@ impl Tree {
         Ok(())
     }
 
+    /// Copies the host's root for this step: once the new root lies over it, a copy would show
+    /// that.
+    pub(super) fn keep_root(&mut self, bind: &Bind) -> Result<()> {
+        if !bind.mapped && is_root(&bind.source) {
+            self.roots.hand(sys::open_tree(AT_FDCWD, &bind.source, bind.recursive)?);
+        }
+        Ok(())
+    }
+
     fn source(&mut self, bind: &Bind) -> Result<OwnedFd> {
         if bind.mapped {
             return self.mapped.take();
+        }
+        if is_root(&bind.source) {
+            return self.roots.take();
         }
         sys::open_tree(AT_FDCWD, &bind.source, bind.recursive)
     }
@@ -291,6 +305,10 @@ fn layer(dir: BorrowedFd<'_>, name: &str, mode: u32) -> Result<()> {
         Err(fault) => Err(fault),
         Ok(()) => sys::chmod(dir, Path::new(name), mode),
     }
+}
+
+fn is_root(path: &Path) -> bool {
+    path.components().eq([std::path::Component::RootDir])
 }
 
 fn is_directory(fd: BorrowedFd<'_>) -> Result<bool> {

@@ -210,7 +210,8 @@ impl Substitution<'_> {
             .vars
             .keys()
             .map(String::as_str)
-            .chain(self.variables.environment.keys().map(String::as_str));
+            .chain(self.variables.environment.keys().map(String::as_str))
+            .filter(|known| *known != name);
         match Meant::among(name, known).only() {
             Some(known) => fault.help(format!("did you mean `${{{known}}}`?")),
             None => fault.help(format!(

@@ -18,6 +18,13 @@ pub fn sentence(plan: &Plan, outcome: &Outcome) -> Option<String> {
     Some(format!("{name} {why}{when}"))
 }
 
+/// The same where no run came of a manifest.
+#[must_use]
+pub fn refusal(faults: usize) -> String {
+    let faults = if faults == 1 { "one fault".to_owned() } else { format!("{faults} faults") };
+    format!("nothing was started: {faults} in what was asked for")
+}
+
 fn why(plan: &Plan, outcome: &Outcome) -> Option<String> {
     let watch = &plan.supervise;
     Some(match &outcome.ending {
