@@ -68,6 +68,7 @@ impl Sets {
 /// Leaves the capabilities of `keep` and no others in the five sets of this process, for good
 /// (capabilities(7)).
 pub fn keep_capabilities(keep: u64) -> Result<()> {
+    plain_securebits()?;
     each_capability(|n, is_set| {
         let superfluous = is_set && keep >> n & 1 == 0;
         if superfluous { prctl(libc::PR_CAPBSET_DROP, n) } else { Ok(()) }
@@ -76,6 +77,16 @@ pub fn keep_capabilities(keep: u64) -> Result<()> {
     Sets::of(keep).set()?;
     let raise = libc::PR_CAP_AMBIENT_RAISE as u64;
     ones(keep).try_for_each(|n| ask(libc::PR_CAP_AMBIENT, raise, n).map(drop))
+}
+
+/// Root and changes of ids mean for capabilities what they usually do, as far as the caller has not
+/// locked that (capabilities(7)).
+fn plain_securebits() -> Result<()> {
+    const LOCKS: u64 = 0xaa;
+    let own = ask(libc::PR_GET_SECUREBITS, 0, 0)?.cast_unsigned();
+    let locks = own & LOCKS;
+    let locked = own & locks >> 1 | locks;
+    if own == locked { Ok(()) } else { prctl(libc::PR_SET_SECUREBITS, locked) }
 }
 
 /// Calls `act` with the number of each capability that this kernel knows, and whether it is in

@@ -69,21 +69,30 @@ const EXCEPTIONS: &[Exception] = &[
     unfiltered("inside", "filtered", "the manifest opens the whole surface"),
     unfiltered("neighbours", "vsock_to_host", "no namespace holds AF_VSOCK, only the filter does"),
     Exception {
+        probe: ("inside", "namespace_user"),
+        holds: |scene, _| shares_users(scene),
+        reason: "the manifest asks for the host's",
+    },
+    Exception {
         probe: ("inside", "supplementary_groups"),
         holds: |_, who| who == Who::User,
         reason: "a user without subordinate ids can't give up groups (user_namespaces(7))",
     },
     Exception {
         probe: ("inside", "outer_root_user"),
-        holds: |scene, who| who == Who::Root && !maps_ids(scene),
+        holds: |scene, who| who == Who::Root && (!maps_ids(scene) || shares_users(scene)),
         reason: ROOTS_OWN,
     },
     Exception {
         probe: ("inside", "outer_root_group"),
-        holds: |scene, who| who == Who::Root && !maps_ids(scene),
+        holds: |scene, who| who == Who::Root && (!maps_ids(scene) || shares_users(scene)),
         reason: ROOTS_OWN,
     },
 ];
+
+fn shares_users(scene: &Scene) -> bool {
+    scene.more == "userns: host"
+}
 
 /// Whether the file system that is shown lets its ids be mapped, as far as these tests know.
 fn maps_ids(scene: &Scene) -> bool {

@@ -17,7 +17,7 @@ use nix::unistd::mkfifo;
 
 use crate::probe::{Verdict, answers, compiled};
 use crate::support::{
-    Ran, as_user, need, need_root, project, run_for, shared, sixdocker, user_binary,
+    Ran, as_user, binary, need, need_root, project, run_for, shared, sixdocker, user_binary,
 };
 
 /// A runner that waits for a FIFO waits for ever; an idle machine needs milliseconds.
@@ -344,9 +344,15 @@ mod thrown_away {
         }
         let hostile = Hostile::new();
         let line = fs::File::create(hostile.root("etc/passwd")).unwrap();
-        // A hole of it: a hundred megabytes without an end of line.
-        line.set_len(100 << 20).unwrap();
-        hostile.is_contained(&["discard"], "user: someone");
+        // A hole of it: four gigabytes without an end of line, for who reads half a gigabyte at most.
+        line.set_len(4 << 30).unwrap();
+        let limited = || {
+            let mut command = Command::new("prlimit");
+            command.arg("--as=536870912").arg(binary()).env_clear().env("PATH", "/usr/bin:/bin");
+            command
+        };
+        let ran = hostile.up(limited, "command: [/bin/probe]\nrootfs: ROOT\nuser: someone");
+        assert_eq!(ran.code(), 125, "{ran:?}");
     }
 
     #[test]
@@ -357,18 +363,18 @@ mod thrown_away {
         let beyond = ["../../../../../../../../bin/sh", "/bin/busybox", "/nowhere", "evil"];
         for to in links.into_iter().chain(beyond) {
             hostile.put("bin/evil", Thing::Link(to));
-            never_runs(&hostile);
+            never_runs(&hostile, "landlock: none");
         }
         for interpreter in ["/proc/self/exe", "/bin/evil", "/proc/1/exe", "/proc/self/fd/1"] {
             hostile.put("bin/evil", Thing::Nothing);
             fs::write(hostile.root("bin/evil"), format!("#!{interpreter}\n")).unwrap();
             fs::set_permissions(hostile.root("bin/evil"), fs::Permissions::from_mode(0o755))
                 .unwrap();
-            never_runs(&hostile);
+            never_runs(&hostile, "landlock: none");
         }
         for thing in [Thing::Fifo, Thing::Socket, Thing::Zero, Thing::Shut, Thing::File] {
             hostile.put("bin/evil", thing);
-            never_runs(&hostile);
+            never_runs(&hostile, "landlock: none");
         }
     }
 
@@ -384,7 +390,7 @@ mod thrown_away {
             fs::write(hostile.root("bin/evil"), elf(loader)).unwrap();
             fs::set_permissions(hostile.root("bin/evil"), fs::Permissions::from_mode(0o755))
                 .unwrap();
-            never_runs(&hostile);
+            never_runs(&hostile, "landlock: auto");
         }
     }
 
@@ -405,10 +411,11 @@ mod thrown_away {
     }
 
     #[track_caller]
-    fn never_runs(hostile: &Hostile) {
+    fn never_runs(hostile: &Hostile, wall: &str) {
         let before = hostile.listing();
+        let manifest = format!("command: [evil, up, --help]\nrootfs: ROOT\nsecurity: {{{wall}}}");
         for caller in [sixdocker as fn() -> Command, as_user] {
-            let ran = hostile.up(caller, "command: [evil, up, --help]\nrootfs: ROOT");
+            let ran = hostile.up(caller, &manifest);
             assert!([126, 127].contains(&ran.code()), "{ran:?}");
             assert_eq!(ran.stdout, "");
         }
@@ -449,10 +456,11 @@ mod thrown_away {
     #[test]
     #[ignore = "runs in a throw-away mount namespace"]
     fn nothing_is_reached_by_swapping_names() {
-        let thing = |to| [Thing::Link(to), Thing::LinkOut];
-        let places = ["dev", "proc", "mnt", "etc/passwd", "tmp"];
-        for (place, thing) in places.iter().flat_map(|place| thing("/").map(|thing| (place, thing)))
-        {
+        let links = ["dev", "proc", "mnt", "tmp"]
+            .into_iter()
+            .flat_map(|place| [Thing::Link("/"), Thing::LinkOut].map(|thing| (place, thing)));
+        let accounts = [Thing::Fifo, Thing::LinkOut].map(|thing| ("etc/passwd", thing));
+        for (place, thing) in links.chain(accounts) {
             let hostile = Hostile::new();
             fs::write(hostile.root("etc/passwd"), "someone:x:0:0::/:\n").unwrap();
             let (one, other) = (hostile.root(place), hostile.root("other"));

@@ -219,7 +219,7 @@ static enum verdict interval_timer(const void *about) {
 struct limit { const char *name; int resource; rlim_t least, most; };
 
 static const struct limit limits[] = {
-    {"core_limit", RLIMIT_CORE, 0, 0},       {"descriptor_limit", RLIMIT_NOFILE, 256, 1 << 20},
+    {"core_limit", RLIMIT_CORE, 0, 0},       {"descriptor_limit", RLIMIT_NOFILE, 256, 4096},
     {"stack_limit", RLIMIT_STACK, 1 << 20, RLIM_INFINITY - 1},
     {"realtime_limit", RLIMIT_RTPRIO, 0, 0}, {"nice_limit", RLIMIT_NICE, 0, 20},
     {"lock_limit", RLIMIT_MEMLOCK, 0, 64 << 20},
