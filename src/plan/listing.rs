@@ -48,8 +48,7 @@ pub fn listing(plan: &Plan, line: impl Fn(&Pointer) -> Option<Line>, width: usiz
     if !plan.degraded.is_empty() {
         out.push_str("\nWhat is lost, as `allow_degraded` permits:\n");
         for lost in &plan.degraded {
-            let reason = super::show::tame(&lost.reason);
-            beside(&mut out, "  * ", &reason, lost.name, left, width);
+            beside(&mut out, "  * ", &lost.reason, lost.name, left, width);
         }
     }
     out
@@ -114,11 +113,13 @@ pub(crate) fn asked(origin: &Origin, line: &impl Fn(&Pointer) -> Option<Line>) -
     }
 }
 
-/// Two texts side by side, each wrapped in its column.
+/// Two texts side by side, each wrapped in its column, with nothing in them that acts on a
+/// terminal.
 fn beside(out: &mut String, head: &str, left: &str, right: &str, split: usize, width: usize) {
     let room = split.saturating_sub(head.width());
-    let mut lefts = wrapped(left, room).into_iter();
-    let mut rights = wrapped(right, width.saturating_sub(split + 2)).into_iter();
+    let (left, right) = (super::show::tame(left), super::show::tame(right));
+    let mut lefts = wrapped(&left, room).into_iter();
+    let mut rights = wrapped(&right, width.saturating_sub(split + 2)).into_iter();
     let mut head = head.to_owned();
     loop {
         let (left, right) = match (lefts.next(), rights.next()) {
