@@ -1,52 +1,66 @@
 // What a sandbox must cost: the system calls that make the same kernel objects as `sixdocker up`,
 // and nothing else. No file is parsed, no fault is explained, nothing is looked up.
 //
-//   limit [cgroup] [lock] ROOT COMMAND [ARGUMENT…]
-//   limit filter >FILE
+//   limit [-f] [-g DIRECTORY]… [-l] [-b SOURCE:COUNT] ROOT COMMAND [ARGUMENT…]
+//   limit -s >FILE
 //
 // Always: user, pid, mount, network, uts, ipc and cgroup namespaces, one id mapped, a root that
 // was pivoted to and made read-only, /proc, /dev with its nodes, pts and mqueue, /tmp, /run, the
-// loopback device, the host's name, a session keyring, no capabilities, no new privileges.
-//   cgroup   memory and pids cgroups (v1, or v2 below $LIMIT_CGROUP)
-//   lock     the masked and read-only paths of the default manifest, a Landlock domain, a system
-//            call filter of about 100 instructions
-//   filter   writes that filter, as bubblewrap's --seccomp takes it
-// benches/start compares the mounts, sets and namespaces of both before it times them.
+// loopback device, the host's name, a session keyring, two resource limits, no capabilities, no
+// new privileges.
+//   -f   ids that are nobody's on the host, and a root that translates them: what root's
+//        sandboxes have
+//   -g   a cgroup with limits of memory and pids below DIRECTORY: once for v2, and twice for v1,
+//        below that of the memory controller and that of pids
+//   -l   the masked and read-only paths of the default manifest, a Landlock domain, a system
+//        call filter of about 100 instructions
+//   -b   SOURCE bound, read-only, to /m/0, /m/1 and so on
+//   -s   writes that filter, as bubblewrap's --seccomp takes it
+// benches/run compares what both have made before it times them.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <grp.h>
 #include <linux/keyctl.h>
-#include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+#define TREE (OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE)
 #define MUST(call) do { if ((call) < 0) stop(#call); } while (0)
 
 static struct {
-    int lock, cgroup, v2;
+    int foreign, lock, binds, tree;
     unsigned uid, gid;
-    const char *root;
+    const char *root, *source;
     char **command;
+    const char *bases[2];
     char groups[2][128];
-    int tasks[2];
+    int entry[2], count;
+    int go[2];
 } run;
+
+// The first of the ids that systemd leaves to containers.
+enum { FOREIGN = 0x80000 };
 
 static void stop(const char *call)
 {
@@ -61,6 +75,7 @@ static void put(const char *path, const char *text)
     close(fd);
 }
 
+// The caller's own id, which the child maps by itself.
 static void map_own_id(void)
 {
     char line[64];
@@ -69,6 +84,34 @@ static void map_own_id(void)
     put("/proc/self/setgroups", "deny");
     snprintf(line, sizeof line, "0 %u 1", run.gid);
     put("/proc/self/gid_map", line);
+}
+
+// Somebody else's, which takes privilege outside: the parent maps it, and has the root translate.
+static void map_foreign_id(pid_t pid)
+{
+    char path[64], line[64];
+    struct mount_attr translated = { .attr_set = MOUNT_ATTR_IDMAP };
+    snprintf(line, sizeof line, "0 %u 1", FOREIGN);
+    snprintf(path, sizeof path, "/proc/%d/uid_map", pid);
+    put(path, line);
+    snprintf(path, sizeof path, "/proc/%d/gid_map", pid);
+    put(path, line);
+    snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
+    int space = open(path, O_RDONLY | O_CLOEXEC);
+    MUST(space);
+    translated.userns_fd = (unsigned)space;
+    MUST(run.tree = (int)syscall(SYS_open_tree, AT_FDCWD, run.root, TREE));
+    MUST(syscall(SYS_mount_setattr, run.tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &translated, sizeof translated));
+    close(space);
+}
+
+// What has no id inside can make nothing.
+static void become_root(void)
+{
+    MUST(setgroups(0, NULL));
+    MUST(setresgid(0, 0, 0));
+    MUST(setresuid(0, 0, 0));
+    MUST(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
 }
 
 static void loopback_up(void)
@@ -92,8 +135,8 @@ static void devices(void)
 {
     static const char *const nodes[] = { "null", "zero", "full", "random", "urandom", "tty" };
     static const char *const links[][2] = {
-        { "/proc/self/fd", "dev/fd" }, { "fd/0", "dev/stdin" }, { "fd/1", "dev/stdout" },
-        { "fd/2", "dev/stderr" }, { "pts/ptmx", "dev/ptmx" },
+        { "/proc/self/fd", "dev/fd" }, { "/proc/self/fd/0", "dev/stdin" }, { "/proc/self/fd/1", "dev/stdout" },
+        { "/proc/self/fd/2", "dev/stderr" }, { "pts/ptmx", "dev/ptmx" },
     };
     MUST(mount("tmpfs", "dev", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=64m"));
     for (size_t i = 0; i < COUNT(nodes); i++) {
@@ -112,13 +155,27 @@ static void devices(void)
 
 static void mounts(void)
 {
+    struct mount_attr closed = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
     MUST(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
-    MUST(mount(run.root, run.root, NULL, MS_BIND | MS_REC, NULL));
-    MUST(chdir(run.root));
+    if (!run.foreign) MUST(run.tree = (int)syscall(SYS_open_tree, AT_FDCWD, run.root, TREE));
+    MUST(syscall(SYS_mount_setattr, run.tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &closed, sizeof closed));
+    MUST(syscall(SYS_move_mount, run.tree, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH));
+    MUST(fchdir(run.tree));
     MUST(mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL));
     devices();
-    MUST(mount("tmpfs", "tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"));
-    MUST(mount("tmpfs", "run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755"));
+    MUST(mount("tmpfs", "tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=20%"));
+    MUST(mount("tmpfs", "run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=5%"));
+}
+
+static void binds(void)
+{
+    struct mount_attr closed = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
+    for (int i = 0; i < run.binds; i++) {
+        char path[32];
+        snprintf(path, sizeof path, "m/%d", i);
+        MUST(mount(run.source, path, NULL, MS_BIND | MS_REC, NULL));
+        MUST(syscall(SYS_mount_setattr, AT_FDCWD, path, AT_RECURSIVE, &closed, sizeof closed));
+    }
 }
 
 // What is missing on this kernel is no fault.
@@ -139,10 +196,10 @@ static void masks(void)
     };
     for (size_t i = 0; i < COUNT(files); i++)
         if (mount("dev/null", files[i], NULL, MS_BIND, NULL) < 0 && errno != ENOENT) stop(files[i]);
-    for (size_t i = 0; i < COUNT(roots) && run.uid == 0; i++)
+    for (size_t i = 0; i < COUNT(roots) && run.uid == 0 && !run.foreign; i++)
         if (mount("dev/null", roots[i], NULL, MS_BIND, NULL) < 0 && errno != ENOENT) stop(roots[i]);
     for (size_t i = 0; i < COUNT(directories); i++)
-        if (mount("tmpfs", directories[i], "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=0") < 0 && errno != ENOENT)
+        if (mount("tmpfs", directories[i], "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,nr_inodes=1,mode=555") < 0 && errno != ENOENT)
             stop(directories[i]);
     for (size_t i = 0; i < COUNT(read_only); i++) {
         if (mount(read_only[i], read_only[i], NULL, MS_BIND | MS_REC, NULL) < 0 && errno != ENOENT)
@@ -154,18 +211,33 @@ static void masks(void)
     }
 }
 
-// Whatever lies below the new root, as `security.landlock` does.
+// Whatever lies below the new root, and the streams, as `security.landlock` does. The structures
+// are those of landlock(7), which older headers don't know whole.
 static void landlock(void)
 {
-    struct landlock_ruleset_attr all = { .handled_access_fs = (1ULL << 15) - 1 };
-    struct landlock_path_beneath_attr below = { .allowed_access = all.handled_access_fs };
+    struct { unsigned long long files, network, scoped; } all = { (1ULL << 16) - 1, 0, 3 };
+    struct __attribute__((packed)) { unsigned long long allowed; int parent; } below = { all.files, -1 };
     int rules = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof all, 0);
-    if (rules < 0) return;
-    MUST(below.parent_fd = open("/", O_PATH | O_CLOEXEC));
-    MUST(syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &below, 0));
-    close(below.parent_fd);
+    MUST(rules);
+    MUST(below.parent = open("/", O_PATH | O_CLOEXEC));
+    MUST(syscall(SYS_landlock_add_rule, rules, 1, &below, 0));
+    close(below.parent);
+    below.allowed = 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15;
+    for (below.parent = 0; below.parent < 3; below.parent++)
+        if (syscall(SYS_landlock_add_rule, rules, 1, &below, 0) < 0 && errno != EBADFD) stop("landlock_add_rule");
     MUST(syscall(SYS_landlock_restrict_self, rules, 0));
     close(rules);
+}
+
+static void limits(void)
+{
+    struct rlimit core = { 0, 0 }, processes = { 4096, 4096 }, files;
+    // Root is not bound by it, and a group's limit is the better one.
+    if (run.uid && !run.count) MUST(setrlimit(RLIMIT_NPROC, &processes));
+    MUST(setrlimit(RLIMIT_CORE, &core));
+    MUST(getrlimit(RLIMIT_NOFILE, &files));
+    files.rlim_cur = 1024;
+    MUST(setrlimit(RLIMIT_NOFILE, &files));
 }
 
 static void pivot(void)
@@ -202,9 +274,11 @@ static int refused(unsigned number)
            number == SYS_init_module || number == SYS_reboot || number == SYS_sysfs;
 }
 
+enum { LEAF = 10 };
+
 static void search(unsigned from, unsigned to)
 {
-    if (to - from <= 7) {
+    if (to - from <= LEAF) {
         for (unsigned number = from; number < to; number++) {
             if (!refused(number)) continue;
             emit(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1);
@@ -213,7 +287,7 @@ static void search(unsigned from, unsigned to)
         emit(BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
         return;
     }
-    unsigned middle = from + (to - from) / 2;
+    unsigned middle = from + (to - from + LEAF) / (2 * LEAF) * LEAF;
     unsigned short fork = length;
     emit(BPF_JMP | BPF_JGE | BPF_K, middle, 0, 0);
     search(from, middle);
@@ -240,113 +314,134 @@ static void install_filter(void)
     MUST(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0));
 }
 
-static int child(void *unused)
+static void enter_groups(void)
 {
-    (void)unused;
-    struct mount_attr read_only = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
+    for (int i = 0; i < run.count && run.count > 1; i++) MUST(write(run.entry[i], "0", 1));
+    if (run.count) MUST(unshare(CLONE_NEWCGROUP));
+}
+
+static void child(void)
+{
+    char byte;
     umask(0);
     MUST(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
     MUST(setsid());
-    map_own_id();
-    for (int i = 0; i < 2; i++)
-        if (run.tasks[i] > 0) MUST(write(run.tasks[i], "0", 1));
-    if (run.cgroup && !run.v2) MUST(unshare(CLONE_NEWCGROUP));
+    if (run.foreign) MUST(read(run.go[0], &byte, 1));
+    enter_groups();
+    if (run.foreign) become_root();
+    else map_own_id();
+    MUST(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
     MUST(syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL));
     MUST(sethostname("sandbox", 7));
     loopback_up();
     mounts();
+    binds();
     if (run.lock) masks();
-    MUST(syscall(SYS_mount_setattr, AT_FDCWD, run.root, 0, &read_only, sizeof read_only));
     pivot();
-    MUST(syscall(SYS_close_range, 3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */));
+    umask(022);
+    limits();
     drop_capabilities();
+    MUST(syscall(SYS_close_range, 3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */));
     if (run.lock) {
         landlock();
         install_filter();
     }
     execv(run.command[0], run.command);
     stop(run.command[0]);
-    return 0;
 }
 
-static void make_group(int i, const char *base, const char *file, const char *value)
+static void limit_group(int i, const char *file, const char *value)
 {
     char path[192];
-    snprintf(run.groups[i], sizeof run.groups[i], "%s/sixdocker-limit-%d", base, getpid());
-    MUST(mkdir(run.groups[i], 0755));
     snprintf(path, sizeof path, "%s/%s", run.groups[i], file);
     put(path, value);
 }
 
+// A process joins a group of v1 by its tasks, which takes no waiting for others; to one of v2 it
+// is born, which takes none either.
 static void make_groups(void)
 {
     char path[192];
-    const char *base = getenv("LIMIT_CGROUP");
-    run.v2 = base != NULL;
-    if (run.v2) {
-        make_group(0, base, "memory.max", "268435456");
-        snprintf(path, sizeof path, "%s/pids.max", run.groups[0]);
-        put(path, "64");
-        MUST(run.tasks[0] = open(run.groups[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        return;
-    }
-    make_group(0, "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "268435456");
-    make_group(1, "/sys/fs/cgroup/pids", "pids.max", "64");
-    for (int i = 0; i < 2; i++) {
+    int v2 = run.count == 1;
+    for (int i = 0; i < run.count; i++) {
+        snprintf(run.groups[i], sizeof run.groups[i], "%s/limit-%d", run.bases[i], getpid());
+        MUST(mkdir(run.groups[i], 0755));
         snprintf(path, sizeof path, "%s/tasks", run.groups[i]);
-        MUST(run.tasks[i] = open(path, O_WRONLY | O_CLOEXEC));
+        if (!v2) MUST(run.entry[i] = open(path, O_WRONLY | O_CLOEXEC));
     }
+    if (!run.count) return;
+    limit_group(0, v2 ? "memory.max" : "memory.limit_in_bytes", "268435456");
+    limit_group(v2 ? 0 : 1, "pids.max", "64");
+    if (v2) MUST(run.entry[0] = open(run.groups[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
 static void remove_groups(void)
 {
-    for (int i = 0; i < 2; i++)
-        for (int tries = 0; run.groups[i][0] && rmdir(run.groups[i]) < 0; tries++) {
+    for (int i = 0; i < run.count; i++)
+        for (int tries = 0; rmdir(run.groups[i]) < 0; tries++) {
             if (errno != EBUSY || tries > 5000) stop(run.groups[i]);
             usleep(100);
         }
 }
 
-// clone(2) in the manner of vfork: nothing of the parent is copied.
+// clone3(2) in the manner of vfork: nothing of the parent is copied. With foreign ids the parent
+// must go on, too. The C library has no clone3 that starts on another stack.
 static pid_t spawn(void)
 {
     static char stack[1 << 16] __attribute__((aligned(16)));
-    int flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS |
-                CLONE_NEWIPC | CLONE_VM | CLONE_VFORK | SIGCHLD;
-    if (!run.cgroup) flags |= CLONE_NEWCGROUP;
-    return clone(child, stack + sizeof stack, flags, NULL);
+    struct clone_args how = {
+        .flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_VM,
+        .exit_signal = SIGCHLD, .stack = (uintptr_t)stack, .stack_size = sizeof stack,
+    };
+    how.flags |= run.foreign ? CLONE_FILES : CLONE_VFORK;
+    if (!run.count) how.flags |= CLONE_NEWCGROUP;
+    if (run.count == 1) {
+        how.flags |= CLONE_INTO_CGROUP;
+        how.cgroup = (unsigned)run.entry[0];
+    }
+    long pid = SYS_clone3;
+    __asm__ volatile("syscall; test %%rax, %%rax; jnz 1f; call *%[child]; 1:"
+                     : "+a"(pid)
+                     : "D"(&how), "S"(sizeof how), [child] "r"(child)
+                     : "rcx", "r11", "memory");
+    errno = pid < 0 ? (int)-pid : 0;
+    return pid < 0 ? -1 : (pid_t)pid;
 }
 
-static char **words(char **argv)
+static void words(int argc, char **argv)
 {
-    for (; *argv && strchr("cl", **argv) && !strchr(*argv, '/'); argv++) {
-        if (!strcmp(*argv, "cgroup")) run.cgroup = 1;
-        if (!strcmp(*argv, "lock")) run.lock = 1;
+    int letter;
+    while ((letter = getopt(argc, argv, "+fg:lb:s")) > 0) switch (letter) {
+    case 'f': run.foreign = 1; break;
+    case 'g': if (run.count < 2) run.bases[run.count++] = optarg; break;
+    case 'l': run.lock = 1; break;
+    case 'b': run.source = strtok(optarg, ":"); run.binds = atoi(strtok(NULL, "")); break;
+    case 's': make_filter(); MUST(write(1, filter, length * sizeof *filter)); exit(0);
+    default: exit(125);
     }
-    return argv;
+    if (argc < optind + 2) {
+        dprintf(2, "usage: limit [-f] [-g DIRECTORY]... [-l] [-b SOURCE:COUNT] ROOT COMMAND [ARGUMENT...]\n");
+        exit(125);
+    }
+    run.root = argv[optind];
+    run.command = argv + optind + 1;
 }
 
 int main(int argc, char **argv)
 {
     int status;
-    if (argc == 2 && !strcmp(argv[1], "filter")) {
-        make_filter();
-        MUST(write(1, filter, length * sizeof *filter));
-        return 0;
-    }
-    argv = words(argv + 1);
-    if (argc < 3 || !argv[0] || !argv[1]) {
-        dprintf(2, "usage: limit [cgroup] [lock] ROOT COMMAND [ARGUMENT...]\n");
-        return 125;
-    }
+    words(argc, argv);
     run.uid = geteuid();
     run.gid = getegid();
-    run.root = argv[0];
-    run.command = argv + 1;
-    if (run.cgroup) make_groups();
+    make_groups();
+    if (run.foreign) MUST(pipe(run.go));
     pid_t pid = spawn();
     MUST(pid);
+    if (run.foreign) {
+        map_foreign_id(pid);
+        MUST(write(run.go[1], "", 1));
+    }
     MUST(waitpid(pid, &status, 0));
-    if (run.cgroup) remove_groups();
+    remove_groups();
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
