@@ -86,7 +86,7 @@ def compare(values, scale=1.0, base="limit"):
     """Figures of each command, and its ratios to the base's, round by round."""
     figures = {}
     for name, mine in values.items():
-        quarters = statistics.quantiles(mine, n=4)
+        quarters = statistics.quantiles(mine, n=4, method="inclusive")
         ratio = spread([a / b for a, b in zip(mine, values[base])])
         figures[name] = {"min": min(mine) * scale, "p25": quarters[0] * scale, "median": quarters[1] * scale,
                          "p75": quarters[2] * scale, "min_ratio": min(mine) / min(values[base]), **ratio}

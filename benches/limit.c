@@ -49,7 +49,7 @@
 #define MUST(call) do { if ((call) < 0) stop(#call); } while (0)
 
 static struct {
-    int foreign, lock, binds, tree;
+    int foreign, lock, binds, tree, trees[64];
     unsigned uid, gid;
     const char *root, *source;
     char **command;
@@ -86,22 +86,30 @@ static void map_own_id(void)
     put("/proc/self/gid_map", line);
 }
 
-// Somebody else's, which takes privilege outside: the parent maps it, and has the root translate.
-static void map_foreign_id(pid_t pid)
+static int translated(const char *path, int space)
+{
+    struct mount_attr attributes = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (unsigned)space };
+    int tree = (int)syscall(SYS_open_tree, AT_FDCWD, path, TREE);
+    MUST(tree);
+    MUST(syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes));
+    return tree;
+}
+
+// Root's, by the parent. Somebody else's, which takes its privilege: it also has the mounts translate.
+static void map_from_outside(pid_t pid)
 {
     char path[64], line[64];
-    struct mount_attr translated = { .attr_set = MOUNT_ATTR_IDMAP };
-    snprintf(line, sizeof line, "0 %u 1", FOREIGN);
+    snprintf(line, sizeof line, "0 %u 1", run.foreign ? FOREIGN : 0);
     snprintf(path, sizeof path, "/proc/%d/uid_map", pid);
     put(path, line);
     snprintf(path, sizeof path, "/proc/%d/gid_map", pid);
     put(path, line);
+    if (!run.foreign) return;
     snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
     int space = open(path, O_RDONLY | O_CLOEXEC);
     MUST(space);
-    translated.userns_fd = (unsigned)space;
-    MUST(run.tree = (int)syscall(SYS_open_tree, AT_FDCWD, run.root, TREE));
-    MUST(syscall(SYS_mount_setattr, run.tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &translated, sizeof translated));
+    run.tree = translated(run.root, space);
+    for (int i = 0; i < run.binds; i++) run.trees[i] = translated(run.source, space);
     close(space);
 }
 
@@ -173,7 +181,8 @@ static void binds(void)
     for (int i = 0; i < run.binds; i++) {
         char path[32];
         snprintf(path, sizeof path, "m/%d", i);
-        MUST(mount(run.source, path, NULL, MS_BIND | MS_REC, NULL));
+        if (run.foreign) MUST(syscall(SYS_move_mount, run.trees[i], "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH));
+        else MUST(mount(run.source, path, NULL, MS_BIND | MS_REC, NULL));
         MUST(syscall(SYS_mount_setattr, AT_FDCWD, path, AT_RECURSIVE, &closed, sizeof closed));
     }
 }
@@ -326,10 +335,10 @@ static void child(void)
     umask(0);
     MUST(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
     MUST(setsid());
-    if (run.foreign) MUST(read(run.go[0], &byte, 1));
+    if (!run.uid) MUST(read(run.go[0], &byte, 1));
     enter_groups();
     if (run.foreign) become_root();
-    else map_own_id();
+    if (run.uid) map_own_id();
     MUST(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
     MUST(syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL));
     MUST(sethostname("sandbox", 7));
@@ -384,8 +393,8 @@ static void remove_groups(void)
         }
 }
 
-// clone3(2) in the manner of vfork: nothing of the parent is copied. With foreign ids the parent
-// must go on, too. The C library has no clone3 that starts on another stack.
+// clone3(2) in the manner of vfork: nothing of the parent is copied. As root the parent must go
+// on, too. The C library has no clone3 that starts on another stack.
 static pid_t spawn(void)
 {
     static char stack[1 << 16] __attribute__((aligned(16)));
@@ -393,7 +402,7 @@ static pid_t spawn(void)
         .flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_VM,
         .exit_signal = SIGCHLD, .stack = (uintptr_t)stack, .stack_size = sizeof stack,
     };
-    how.flags |= run.foreign ? CLONE_FILES : CLONE_VFORK;
+    how.flags |= run.uid ? CLONE_VFORK : CLONE_FILES;
     if (!run.count) how.flags |= CLONE_NEWCGROUP;
     if (run.count == 1) {
         how.flags |= CLONE_INTO_CGROUP;
@@ -423,6 +432,7 @@ static void words(int argc, char **argv)
         dprintf(2, "usage: limit [-f] [-g DIRECTORY]... [-l] [-b SOURCE:COUNT] ROOT COMMAND [ARGUMENT...]\n");
         exit(125);
     }
+    if (run.foreign && run.binds > (int)COUNT(run.trees)) exit(125);
     run.root = argv[optind];
     run.command = argv + optind + 1;
 }
@@ -434,11 +444,11 @@ int main(int argc, char **argv)
     run.uid = geteuid();
     run.gid = getegid();
     make_groups();
-    if (run.foreign) MUST(pipe(run.go));
+    if (!run.uid) MUST(pipe(run.go));
     pid_t pid = spawn();
     MUST(pid);
-    if (run.foreign) {
-        map_foreign_id(pid);
+    if (!run.uid) {
+        map_from_outside(pid);
         MUST(write(run.go[1], "", 1));
     }
     MUST(waitpid(pid, &status, 0));

@@ -87,8 +87,8 @@ class Programs:
 
     def limit(self, features, command, binds=()):
         words = [self.limit_program]
-        # Beyond some number of mounts sixdocker, too, leaves root its own ids.
-        words += ["-f"] if os.geteuid() == 0 and not binds else []
+        # With more mounts sixdocker, too, leaves root its own ids (MAPPED_MOUNTS / 2).
+        words += ["-f"] if os.geteuid() == 0 and (not binds or binds[1] < 32) else []
         words += [word for group in self.groups for word in ("-g", group) if LIMITS in features]
         words += ["-l"] if LOCK in features else []
         words += ["-b", f"{binds[0]}:{binds[1]}"] if binds else []

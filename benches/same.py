@@ -13,12 +13,13 @@ SETS = ("Uid", "Gid", "Groups", "Cap", "Seccomp:", "NoNewPrivs", "Umask")
 CALLS = "/landlock,keyctl,seccomp,prctl"
 
 
-def check(programs, features):
+def check(programs, features, makers=None):
     """Stops where the two are not the same."""
-    ours, limit = (made(program(features, ["/bin/sh", "-c", LOOK])) for program in (programs.sixdocker, programs.limit))
+    makers = makers or programs.all()
+    ours, limit = (made(makers[tool](features, ["/bin/sh", "-c", LOOK])) for tool in ("sixdocker", "limit"))
     if shutil.which("strace"):
-        ours |= asked(programs.sixdocker(features, ["/bin/true"]))
-        limit |= asked(programs.limit(features, ["/bin/true"]))
+        ours |= asked(makers["sixdocker"](features, ["/bin/true"]))
+        limit |= asked(makers["limit"](features, ["/bin/true"]))
     if ours != limit:
         sys.exit(f"benches/run: limit.c is not the limit of this manifest (as uid {os.geteuid()}, with {sorted(features)})\n"
                  f"  only sixdocker: {sorted(ours - limit)}\n  only limit: {sorted(limit - ours)}")

@@ -16,6 +16,10 @@ def mount(source, target, kind=None, flags=0):
     must(LIBC.mount(*words, ctypes.c_ulong(flags), None), f"mount on {target}")
 
 
+def unmount(target):
+    must(LIBC.umount2(target.encode(), 2), f"umount of {target}")
+
+
 def own_mounts():
     must(LIBC.unshare(NEW_MOUNTS), "unshare")
     mount(None, "/", None, RECURSIVE | PRIVATE)

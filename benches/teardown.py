@@ -27,9 +27,8 @@ def measure(programs, asked):
         same.check(programs, features)
         commands = runnable(programs, features, ["/bin/last"])
         times = rounds(commands, asked.rounds, asked.patience, phases, programs.place)
-        found[title] = {}
         for part, phase in enumerate(("from the call to the command", "from the command's end to ours")):
             figures = compare({tool: [pair[part] for pair in pairs] for tool, pairs in times.items()}, 1000)
             table(f"{title}: {phase}", figures, "ms")
-            found[title][phase] = figures
+            found[f"{title}: {phase}"] = figures
     return {"levels": found}

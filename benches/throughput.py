@@ -36,7 +36,7 @@ def table(workers, rates):
     print(f"\n{workers} workers{'':3} {'median/s':>9} {'best/s':>9} {'ratio':>7} {'p25–p75':>13}")
     figures = {}
     for name, mine in rates.items():
-        ratios = statistics.quantiles([a / b for a, b in zip(mine, rates["limit"])], n=4)
+        ratios = statistics.quantiles([a / b for a, b in zip(mine, rates["limit"])], n=4, method="inclusive")
         figures[name] = {"median": statistics.median(mine), "best": max(mine), "ratio": ratios[1], "p25": ratios[0], "p75": ratios[2]}
         print(f"{name:12} {statistics.median(mine):9.1f} {max(mine):9.1f} {ratios[1]:7.3f} {ratios[0]:6.3f}–{ratios[2]:.3f}", flush=True)
     return figures

@@ -43,8 +43,48 @@ fn starts() {
 }
 
 #[test]
-fn calls() {
-    if let Some(figures) = bench("calls", &[]) {
-        levels(&figures["calls"]["root"]["levels"]);
+fn calls_memory_and_both_ways() {
+    for kind in ["calls", "memory", "teardown"] {
+        if let Some(figures) = bench(kind, &[]) {
+            levels(&figures[kind]["root"]["levels"]);
+        }
+    }
+}
+
+#[test]
+fn growth() {
+    if let Some(figures) = bench("growth", &[]) {
+        let curves = figures["growth"]["root"]["curves"].as_object().unwrap();
+        assert_eq!(curves.len(), 4);
+        for points in curves.values() {
+            assert!(points[1]["sixdocker"]["median"].as_f64().unwrap() > 0.0, "{points}");
+        }
+    }
+}
+
+#[test]
+fn throughput_and_relay() {
+    if let Some(figures) = bench("throughput", &[]) {
+        assert!(
+            figures["throughput"]["root"]["workers"]["16"]["sixdocker"].is_object(),
+            "{figures}"
+        );
+    }
+    if let Some(figures) = bench("relay", &[]) {
+        assert_eq!(figures["relay"]["root"]["ways"].as_object().unwrap().len(), 3, "{figures}");
+    }
+}
+
+/// Whoever copies needs time, may block, and changes what a file's offset means to both.
+#[test]
+fn streams_are_handed_over_and_not_copied() {
+    for (who, more) in [("root", [].as_slice()), ("user", &["--user"])] {
+        if let Some(figures) = bench("copies", more) {
+            let same = figures["copies"][who]["same open file"].as_object().unwrap();
+            assert!(
+                same.len() == 3 && same.values().all(|one| *one == Value::Bool(true)),
+                "{same:?}"
+            );
+        }
     }
 }
