@@ -22,11 +22,11 @@ def some(points, asked):
 def mounts(programs, asked):
     """Directories bound into the sandbox."""
     source = os.path.join(programs.place, "source")
-    os.makedirs(source, exist_ok=True)
     for number in range(max(MOUNTS)):
+        os.makedirs(os.path.join(source, str(number)), exist_ok=True)
         os.makedirs(os.path.join(programs.root, f"m/{number}"), exist_ok=True)
     for count in some(MOUNTS, asked):
-        more = "".join(f'  - "{source}:/m/{number}"\n' for number in range(count))
+        more = "".join(f'  - "{source}/{number}:/m/{number}"\n' for number in range(count))
         made = {"limit": lambda features, command: programs.limit(features, command, (source, count)),
                 "sixdocker": lambda features, command: programs.sixdocker(features, command, f"mounts:\n{more}")}
         same.check(programs, set(), made)

@@ -14,7 +14,7 @@
 //        below that of the memory controller and that of pids
 //   -l   the masked and read-only paths of the default manifest, a Landlock domain, a system
 //        call filter of about 100 instructions
-//   -b   SOURCE bound, read-only, to /m/0, /m/1 and so on
+//   -b   SOURCE/0, SOURCE/1 and so on bound, read-only, to /m/0, /m/1 and so on
 //   -s   writes that filter, as bubblewrap's --seccomp takes it
 // benches/run compares what both have made before it times them.
 #define _GNU_SOURCE
@@ -98,7 +98,7 @@ static int translated(const char *path, int space)
 // Root's, by the parent. Somebody else's, which takes its privilege: it also has the mounts translate.
 static void map_from_outside(pid_t pid)
 {
-    char path[64], line[64];
+    char path[192], line[64];
     snprintf(line, sizeof line, "0 %u 1", run.foreign ? FOREIGN : 0);
     snprintf(path, sizeof path, "/proc/%d/uid_map", pid);
     put(path, line);
@@ -109,7 +109,10 @@ static void map_from_outside(pid_t pid)
     int space = open(path, O_RDONLY | O_CLOEXEC);
     MUST(space);
     run.tree = translated(run.root, space);
-    for (int i = 0; i < run.binds; i++) run.trees[i] = translated(run.source, space);
+    for (int i = 0; i < run.binds; i++) {
+        snprintf(path, sizeof path, "%s/%d", run.source, i);
+        run.trees[i] = translated(path, space);
+    }
     close(space);
 }
 
@@ -179,10 +182,11 @@ static void binds(void)
 {
     struct mount_attr closed = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
     for (int i = 0; i < run.binds; i++) {
-        char path[32];
+        char path[32], source[192];
         snprintf(path, sizeof path, "m/%d", i);
+        snprintf(source, sizeof source, "%s/%d", run.source, i);
         if (run.foreign) MUST(syscall(SYS_move_mount, run.trees[i], "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH));
-        else MUST(mount(run.source, path, NULL, MS_BIND | MS_REC, NULL));
+        else MUST(mount(source, path, NULL, MS_BIND | MS_REC, NULL));
         MUST(syscall(SYS_mount_setattr, AT_FDCWD, path, AT_RECURSIVE, &closed, sizeof closed));
     }
 }

@@ -20,8 +20,10 @@ impl Line {
     pub fn of(source: &Source, document: &Document, key: &Pointer) -> Option<Self> {
         let span = document.span(&Place::Key(key.clone()));
         let before = source.text.get(..span.start)?;
-        let number = before.matches('\n').count() + 1;
-        let text = source.text.lines().nth(number - 1)?.to_owned();
+        // Byte by byte it is counted many at a time: a plan may have thousands of steps.
+        let number = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let begin = before.rfind('\n').map_or(0, |end| end + 1);
+        let text = source.text.get(begin..)?.lines().next()?.to_owned();
         Some(Self { number, text })
     }
 }

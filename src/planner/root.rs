@@ -1,5 +1,7 @@
 //! The root file system, and what lies above what in it.
 
+use std::collections::BTreeMap;
+
 use crate::inputs::Found;
 use crate::manifest::{Degradable, RootSource, Size, Write};
 use crate::plan::{Bind, Init, Layer, MountFlags, Opening, Origin, Root, Step};
@@ -23,24 +25,35 @@ pub(super) enum Whose {
 /// The new root in the making.
 pub(super) struct Tree {
     pub(super) steps: Vec<Step<Init>>,
-    /// What is mounted where, in order.
-    mounts: Vec<(String, Whose)>,
+    /// What is mounted where.
+    mounts: BTreeMap<String, Whose>,
 }
 
 impl Tree {
     /// Notes a mount.
     pub(super) fn mounted(&mut self, target: &str, whose: Whose) {
-        self.mounts.push((target.to_owned(), whose));
+        let target = target.trim_end_matches('/');
+        let target = if target.is_empty() { "/" } else { target };
+        self.mounts.insert(target.to_owned(), whose);
     }
 
     /// Whose the file system is that `target` stands in.
     pub(super) fn whose(&self, target: &str) -> Whose {
-        let below = |mount: &str| {
-            let mount = mount.trim_end_matches('/');
-            target.strip_prefix(mount).is_some_and(|rest| rest.starts_with('/'))
-        };
-        let holds = self.mounts.iter().rev().filter(|(mount, _)| below(mount));
-        holds.max_by_key(|(mount, _)| mount.len()).map_or(Whose::Host, |(_, whose)| *whose)
+        self.above(target).map_or(Whose::Host, |(_, whose)| whose)
+    }
+
+    /// The nearest mount above `target`. There may be thousands: each is looked up, and not all
+    /// are gone through.
+    fn above(&self, target: &str) -> Option<(&str, Whose)> {
+        let mut path = target;
+        while let Some((parent, _)) = path.rsplit_once('/') {
+            path = parent;
+            let mount = if parent.is_empty() { "/" } else { parent };
+            if let Some((mount, whose)) = self.mounts.get_key_value(mount) {
+                return Some((mount, *whose));
+            }
+        }
+        None
     }
 
     /// Whether a missing mount point may be made; where it may not and it is known to be
@@ -69,10 +82,7 @@ impl Tree {
 
     /// `target` stands in the root file system itself.
     fn in_root(&self, target: &str) -> bool {
-        let above = |mount: &str| {
-            mount != "/" && target.strip_prefix(mount).is_some_and(|rest| rest.starts_with('/'))
-        };
-        !self.mounts.iter().any(|(mount, _)| above(mount))
+        self.above(target).is_none_or(|(mount, _)| mount == "/")
     }
 }
 
@@ -85,7 +95,7 @@ pub(super) fn origin(draft: &Draft<'_>) -> Origin {
 /// Takes the root, and with `rootfs: host` fills it.
 pub(super) fn choose(draft: &mut Draft<'_>, _identity: &Identity) -> Tree {
     let manifest = draft.manifest;
-    let mut tree = Tree { steps: Vec::new(), mounts: Vec::new() };
+    let mut tree = Tree { steps: Vec::new(), mounts: BTreeMap::new() };
     match &manifest.rootfs.source {
         RootSource::Host => host(draft, &mut tree),
         RootSource::Dir(path) => {
@@ -208,7 +218,7 @@ fn layered(draft: &mut Draft<'_>, write: Write, place: &Pointer) -> Write {
 pub(super) fn seal(tree: &Tree, draft: &Draft<'_>) -> Option<Step<Init>> {
     let read_only = matches!(draft.manifest.rootfs.write, None | Some(Write::None));
     let given = draft.manifest.rootfs.write.is_some();
-    let ours = tree.mounts.first().is_some_and(|(_, whose)| match whose {
+    let ours = tree.mounts.get("/").is_some_and(|whose| match whose {
         Whose::Tmpfs => true,
         Whose::Layer => given,
         Whose::Host => false,
