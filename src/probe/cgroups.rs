@@ -5,7 +5,8 @@ mod systemd;
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
-use std::fs::DirEntry;
+use std::fs::{DirEntry, File};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -20,13 +21,13 @@ pub(super) fn look(manifest: Option<&Manifest>) -> Option<Cgroups> {
     if manifest.is_some_and(|manifest| !needed(manifest)) {
         return None;
     }
-    let mounts = super::text("/proc/self/mountinfo")?;
     let own = super::text("/proc/self/cgroup")?;
+    let own: Vec<_> = own.lines().filter_map(Own::read).collect();
     let parent = manifest.and_then(|manifest| manifest.cgroup.parent.as_ref());
     let parent = parent.map(|path| path.0.trim_start_matches('/').to_owned());
     let looker = Looker {
-        mounts: mounts.lines().filter_map(Mount::read).collect(),
-        own: own.lines().filter_map(Own::read).collect(),
+        mounts: mounts(&own)?,
+        own,
         root: nix::unistd::geteuid().is_root(),
         parent,
         manifest,
@@ -89,6 +90,22 @@ fn wants(manifest: &Manifest, controller: &str) -> bool {
     asked || !limits.cgroup.is_empty()
 }
 
+/// The mounted hierarchies. The first of each kind counts, and a host may have ten thousand other
+/// mounts, of which the kernel tells slowly: nothing is read beyond the last that is looked for.
+fn mounts(own: &[Own]) -> Option<Vec<Mount>> {
+    let mut table = BufReader::new(File::open("/proc/self/mountinfo").ok()?).take(super::LONGEST);
+    let mut found: Vec<Mount> = Vec::new();
+    let mut line = Vec::new();
+    while own.iter().any(|own| !found.iter().any(|mount| mount.holds(own))) {
+        line.clear();
+        if table.read_until(b'\n', &mut line).ok()? == 0 {
+            break;
+        }
+        found.extend(Mount::read(String::from_utf8_lossy(&line).trim_end_matches('\n')));
+    }
+    Some(found)
+}
+
 /// A mounted hierarchy.
 struct Mount {
     /// The directory of the hierarchy that is seen at `at`.
@@ -101,19 +118,25 @@ struct Mount {
 impl Mount {
     /// Reads a line of mountinfo; none if it is no hierarchy.
     fn read(line: &str) -> Option<Self> {
-        let (left, right) = line.split_once(" - ")?;
-        let left: Vec<_> = left.split(' ').collect();
-        let right: Vec<_> = right.split(' ').collect();
-        let v2 = match *right.first()? {
-            "cgroup2" => true,
-            "cgroup" => false,
+        // There may be ten thousand others.
+        let (left, right) = line.split_once(" - cgroup")?;
+        let mut right = right.split(' ');
+        let v2 = match right.next()? {
+            "2" => true,
+            "" => false,
             _ => return None,
         };
         let path = |n: usize| {
-            let path = left.get(n).map(|text| PathBuf::from(super::unescaped(text)));
+            let path = left.split(' ').nth(n).map(|text| PathBuf::from(super::unescaped(text)));
             path.filter(|path| path.is_absolute())
         };
-        Some(Self { root: path(3)?, at: path(4)?, v2, options: (*right.get(2)?).to_owned() })
+        Some(Self { root: path(3)?, at: path(4)?, v2, options: right.nth(1)?.to_owned() })
+    }
+
+    /// Whether it is the hierarchy that this group is in.
+    fn holds(&self, own: &Own) -> bool {
+        let has = |name: &String| self.options.split(',').any(|option| option == name);
+        self.v2 == own.controllers.is_empty() && own.controllers.iter().all(has)
     }
 }
 
@@ -168,10 +191,7 @@ impl Looker<'_> {
             if !own.controllers.iter().any(|name| self.wants(name)) {
                 continue;
             }
-            let named = |mount: &&Mount| {
-                let has = |name: &String| mount.options.split(',').any(|option| option == name);
-                !mount.v2 && own.controllers.iter().all(has) && !own.controllers.is_empty()
-            };
+            let named = |mount: &&Mount| !mount.v2 && mount.holds(own);
             let Some(mount) = self.mounts.iter().find(named) else { continue };
             let hierarchy = self.v1(mount, own);
             for controller in own.controllers.iter().filter(|name| !name.starts_with("name=")) {
