@@ -173,7 +173,8 @@ pub struct Manifest {
     #[serde(default)]
     #[schemars(schema_with = "process::ulimits_schema", example = json!({"nofile": 1024, "core": 0}))]
     pub ulimits: BTreeMap<Ulimit, UlimitValue>,
-    /// How readily the kernel kills the command when memory runs out; by default as the caller.
+    /// How readily the kernel kills the command when memory runs out; by default as the caller, but
+    /// no less than an ordinary process.
     #[serde(default, deserialize_with = "through::<_, OomScore, _>")]
     #[schemars(with = "OomScore", example = 500)]
     pub oom_score_adj: Option<i16>,

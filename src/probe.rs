@@ -53,11 +53,7 @@ pub fn host(manifest: Option<&Manifest>) -> Host {
         limits: limits(manifest),
         personality: sys::personality(),
         realtime: sys::realtime(),
-        oom_score_adj: if wants(|m| m.oom_score_adj.is_some()) {
-            kernel::oom_score_adj()
-        } else {
-            0
-        },
+        oom_score_adj: kernel::oom_score_adj(),
         nice: sys::nice(),
         swap: wants(|m| m.limits.memory.is_some()) && kernel::swap(),
     }
@@ -80,6 +76,7 @@ fn limits(manifest: Option<&Manifest>) -> BTreeMap<String, ResourceLimit> {
         Ulimit::Nofile,
         Ulimit::Nproc,
         Ulimit::Rtprio,
+        Ulimit::Sigpending,
         Ulimit::Stack,
     ];
     let asked =

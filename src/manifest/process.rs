@@ -464,16 +464,16 @@ impl Ulimit {
         ("data", "Data segment in bytes; the caller's by default."),
         ("fsize", "Size of a file that is written, in bytes; the caller's by default."),
         ("locks", "File locks; the caller's by default."),
-        ("memlock", "Locked memory in bytes; the caller's by default."),
-        ("msgqueue", "POSIX message queues in bytes; the caller's by default."),
-        ("nice", "How far the nice value may be raised; the caller's by default."),
+        ("memlock", "Locked memory in bytes; by default the caller's, at most 8 MiB."),
+        ("msgqueue", "POSIX message queues in bytes; by default the caller's, at most 819200."),
+        ("nice", "How far the nice value may be raised; by default not at all."),
         ("nofile", "Open files; by default 1024, which may be raised to 524288."),
         ("nproc", "Processes of the user; by default 4096 where no control group counts them."),
         ("rss", "Resident memory in bytes, without effect on Linux; the caller's by default."),
-        ("rtprio", "Real-time priority; the caller's by default."),
+        ("rtprio", "Real-time priority; none by default."),
         ("rttime", "Real-time processor time in microseconds; the caller's by default."),
-        ("sigpending", "Queued signals; the caller's by default."),
-        ("stack", "Stack in bytes; the caller's by default."),
+        ("sigpending", "Queued signals; by default the caller's, at most 131072."),
+        ("stack", "Stack in bytes; by default the caller's, or 8 MiB where that is unlimited."),
     ];
 }
 

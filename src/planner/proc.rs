@@ -68,14 +68,18 @@ const MASKED: [&str; 12] = [
 const READ_ONLY: [&str; 5] =
     ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-/// What only the host's root may read, and so root inside where the two are one.
-const OF_ROOT: [&str; 6] = [
+/// What only the host's root may read or command, and so root inside where the two are one: the
+/// kernel asks for no capability there.
+const OF_ROOT: [&str; 9] = [
+    "/proc/allocinfo",
+    "/proc/dynamic_debug",
     "/proc/kpagecgroup",
     "/proc/kpagecount",
     "/proc/kpageflags",
     "/proc/pagetypeinfo",
     "/proc/slabinfo",
     "/proc/vmallocinfo",
+    "/sys/devices/virtual/dmi",
 ];
 
 /// Hides and closes paths.

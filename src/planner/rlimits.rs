@@ -14,12 +14,14 @@ const DEFAULTS: [(Ulimit, u64, u64); 3] =
     [(Ulimit::Core, 0, 0), (Ulimit::Nofile, 1024, 524_288), (Ulimit::Nproc, 4096, 4096)];
 
 /// What no sandbox has more of unasked, however much its caller may have: locked memory, bytes in
-/// message queues, and the ways to go before other processes.
-const MOST: [(Ulimit, u64); 4] = [
+/// message queues, signals that wait, and the ways to go before other processes.
+const MOST: [(Ulimit, u64); 5] = [
     (Ulimit::Memlock, 8 * 1024 * 1024),
     (Ulimit::Msgqueue, 819_200),
     (Ulimit::Nice, 0),
     (Ulimit::Rtprio, 0),
+    // What the kernel gives by itself on a machine with 32 GiB.
+    (Ulimit::Sigpending, 131_072),
 ];
 
 /// An endless stack makes the kernel lay memory out as of old, where less of it is random.
@@ -152,11 +154,15 @@ fn within(draft: &mut Draft<'_>, ulimit: Ulimit, hard: Option<u64>, place: &Poin
     }
 }
 
-/// Who the kernel kills first. It is set while init may still write to its own /proc.
+/// Who the kernel kills first. It is set while init may still write to its own /proc. A caller
+/// that is spared does not pass that on unasked.
 pub(super) fn oom_score(draft: &mut Draft<'_>) -> Vec<Step<Init>> {
-    let Some(value) = draft.manifest.oom_score_adj else { return Vec::new() };
-    let origin = asked("oom_score_adj");
     let own = draft.host.oom_score_adj;
+    let Some(value) = draft.manifest.oom_score_adj else {
+        let like_others = step(Init::OomScoreAdj { value: 0 }, &default("oom_score_adj"));
+        return if own < 0 { vec![like_others] } else { vec![] };
+    };
+    let origin = asked("oom_score_adj");
     if value < own {
         draft.hole(Opening::Favoured, "`oom_score_adj`", &origin);
     }

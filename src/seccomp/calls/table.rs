@@ -373,7 +373,7 @@ calls! {
     450 450 set_mempolicy_home_node: Loose SYS_NICE;
     451 451 cachestat: Default;
     452 452 fchmodat2: Strict;
-    453 453 map_shadow_stack: Strict;
+    453 453 map_shadow_stack: Default;
     454 454 futex_wake: Strict;
     455 455 futex_wait: Strict;
     456 456 futex_requeue: Strict;
