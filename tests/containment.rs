@@ -7,6 +7,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "containment/emulated.rs"]
+mod emulated;
 #[path = "containment/exceptions.rs"]
 mod exceptions;
 #[path = "containment/hostile.rs"]

@@ -4,16 +4,12 @@
 
 #[path = "vm/checks.rs"]
 mod checks;
-#[path = "vm/machine.rs"]
-mod machine;
 #[path = "vm/scopes.rs"]
 mod scopes;
 mod support;
 
 use sixdocker::host::Host;
-use support::project;
-
-use machine::Machine;
+use support::{Machine, project};
 
 #[test]
 fn every_check_passes_on_linux_6_1() {

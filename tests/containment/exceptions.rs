@@ -38,6 +38,7 @@ const DEBUGGERS: &str = "debuggers need it, and nobody but the sandbox's own can
 const NAMES: &str = "the C library asks it for interfaces and routes of the sandbox's own network";
 const READS: &str = "without a capability it only reads";
 
+const DIRECT: &str = "the manifest lets it write to a directory of the host's, which is in memory";
 const ROOTS_OWN: &str =
     "where a file system maps no ids, root's own id is the only one that can show it";
 
@@ -46,6 +47,7 @@ const EXCEPTIONS: &[Exception] = &[
     filter("clock_adjtime", READS),
     filter("cachestat", "it tells no more than mincore(2)"),
     filter("fanotify_mark", "nothing can be marked without fanotify_init(2)"),
+    filter("map_shadow_stack", "memory of the program's own"),
     filter("listmount", "it tells what /proc/self/mountinfo tells"),
     filter("statmount", "it tells what /proc/self/mountinfo tells"),
     filter("memfd_secret", "memory of the program's own"),
@@ -88,18 +90,44 @@ const EXCEPTIONS: &[Exception] = &[
         holds: |scene, who| who == Who::Root && (!maps_ids(scene) || shares_users(scene)),
         reason: ROOTS_OWN,
     },
+    Exception {
+        probe: ("resources", "size:/"),
+        holds: |scene, _| is_in_memory(scene),
+        reason: DIRECT,
+    },
+    Exception {
+        probe: ("resources", "closed_root"),
+        holds: |scene, _| is_in_memory(scene),
+        reason: DIRECT,
+    },
 ];
 
 fn shares_users(scene: &Scene) -> bool {
     scene.more == "userns: host"
 }
 
+const TMPFS: i64 = 0x0102_1994;
+
 /// Whether the file system that is shown lets its ids be mapped, as far as these tests know.
 fn maps_ids(scene: &Scene) -> bool {
-    const MAPPING: [i64; 4] = [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994];
+    const MAPPING: [i64; 3] = [0xef53, 0x5846_5342, 0x9123_683e];
     let path = if scene.root == Root::Host { Path::new("/usr") } else { shared() };
-    let found = nix::sys::statfs::statfs(path).unwrap().filesystem_type().0;
-    MAPPING.contains(&found)
+    MAPPING.contains(&kind(path)) || (kind(path) == TMPFS && kernel() >= (6, 3))
+}
+
+/// The magic number of a path's file system.
+fn kind(path: &Path) -> i64 {
+    nix::sys::statfs::statfs(path).unwrap().filesystem_type().0
+}
+
+fn kernel() -> (u32, u32) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    sixdocker::host::version(&release).unwrap()
+}
+
+/// The sandbox writes to a directory that is kept in memory itself.
+fn is_in_memory(scene: &Scene) -> bool {
+    scene.root == Root::Directory("direct") && kind(shared()) == TMPFS
 }
 
 /// The exception that lets this probe be open here.

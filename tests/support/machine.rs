@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{Temp, binary, need, project, run, run_for};
+use super::{Temp, binary, need, project, run, run_for};
 
 /// A boot under emulation takes seconds on an idle machine; this is for a loaded one.
 const LIMIT: Duration = Duration::from_mins(12);
 
-pub(crate) struct Machine {
+pub struct Machine {
     kernel: PathBuf,
     /// Debian with systemd, where the root is not made of `files` alone.
     disk: Option<PathBuf>,
@@ -22,7 +22,7 @@ pub(crate) struct Machine {
 impl Machine {
     /// With cgroup v2 laid out as systemd does. None where something is missing that such a
     /// machine needs, which is said.
-    pub(crate) fn new(kernel: &str) -> Option<Self> {
+    pub fn new(kernel: &str) -> Option<Self> {
         let machine = Self::empty(kernel, &["strace", "newuidmap", "setpriv", "unshare"])?;
         for name in ["newuidmap", "newgidmap", "setpriv", "strace", "unshare"] {
             machine.dynamic(&Path::new("/usr/bin").join(name));
@@ -37,7 +37,7 @@ impl Machine {
     }
 
     /// Debian, booted by systemd.
-    pub(crate) fn with_systemd(kernel: &str) -> Option<Self> {
+    pub fn with_systemd(kernel: &str) -> Option<Self> {
         let machine = Self::empty(kernel, &["mmdebstrap", "mke2fs"])?;
         let made = run_for(script("image").arg(cache()), LIMIT, b"").expect(0);
         Some(Self { disk: Some(made.stdout.trim().into()), ..machine })
@@ -69,8 +69,13 @@ impl Machine {
         run(Command::new("strip").arg("-o").arg(self.inside(to)).arg(from)).expect(0);
     }
 
+    /// A file or directory of this machine's at its own path.
+    pub fn copy(&self, path: &Path) {
+        run(Command::new("cp").arg("-a").arg(path).arg(self.inside(path))).expect(0);
+    }
+
     /// A program of this machine's at its own path, with the libraries that ldd names.
-    fn dynamic(&self, path: &Path) {
+    pub fn dynamic(&self, path: &Path) {
         let libraries = run(Command::new("ldd").arg(path)).expect(0).stdout;
         let libraries = libraries.split_whitespace().filter(|word| word.starts_with('/'));
         for file in libraries.map(Path::new).chain([path]) {
@@ -85,7 +90,7 @@ impl Machine {
 
     /// Boots it, runs these lines of shell in the project's directory, and tells what they
     /// printed; the last line is `code N`.
-    pub(crate) fn run(&self, lines: &str) -> String {
+    pub fn run(&self, lines: &str) -> String {
         let (project, temporary) = (project().display(), env!("CARGO_TARGET_TMPDIR"));
         let sixdocker = binary().display();
         let text = format!(

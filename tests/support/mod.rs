@@ -6,6 +6,7 @@
 
 mod console;
 mod litter;
+mod machine;
 mod machines;
 mod needs;
 mod places;
@@ -15,8 +16,9 @@ mod session;
 
 pub use console::Console;
 pub use litter::NoLitter;
+pub use machine::Machine;
 pub use machines::{host, inputs};
-pub use needs::{is_root, missing, need, need_oracle, need_root, oracles};
+pub use needs::{is_emulated, is_root, missing, need, need_oracle, need_root, oracles};
 pub use places::{Temp, project, shared};
 pub use root::{busybox_root, busybox_root_at, busybox_root_of, busybox_root_of_user};
 pub use run::{Ran, as_user, binary, run, run_for, sixdocker, user_binary};

@@ -38,6 +38,11 @@ pub fn need_oracle(file: &str) -> bool {
     found
 }
 
+/// Whether this is the virtual machine of tests/vm, where everything takes ten times as long.
+pub fn is_emulated() -> bool {
+    Path::new("/checks").exists()
+}
+
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
