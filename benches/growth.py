@@ -7,6 +7,7 @@ import time
 import same
 import spaces
 from clocks import compare, rounds, spawn
+from starts import possible
 
 TRUE = ["/bin/true"]
 MOUNTS, SIZES = (1, 10, 100, 1000), (1 << 10, 10 << 10, 100 << 10, 1000 << 10)
@@ -94,7 +95,9 @@ def host(programs, asked):
             os.mkdir(target)
             spaces.mount("none", target, "tmpfs")
         have = count
-        commands = {"limit": programs.limit(set(), TRUE), "sixdocker": programs.sixdocker(set(), TRUE)}
+        # With limits, for which the hierarchies must be found among the mounts.
+        features = max(possible(programs).values(), key=len)
+        commands = {"limit": programs.limit(features, TRUE), "sixdocker": programs.sixdocker(features, TRUE)}
         yield count, timed(commands, programs, asked, 1 if count < 1000 else 4)
     spaces.unmount(place)
 

@@ -244,7 +244,10 @@ static void landlock(void)
 
 static void limits(void)
 {
-    struct rlimit core = { 0, 0 }, processes = { 4096, 4096 }, files;
+    struct rlimit core = { 0, 0 }, processes, files;
+    MUST(getrlimit(RLIMIT_NPROC, &processes));
+    if (processes.rlim_max > 4096) processes.rlim_max = 4096;
+    processes.rlim_cur = processes.rlim_max;
     // Root is not bound by it, and a group's limit is the better one.
     if (run.uid && !run.count) MUST(setrlimit(RLIMIT_NPROC, &processes));
     MUST(setrlimit(RLIMIT_CORE, &core));

@@ -199,10 +199,18 @@ class Programs:
 
 
 def group_directories():
-    """Where a limit program may make its groups: one directory for cgroup v2, two for v1."""
-    given = os.environ.get("BENCH_CGROUP")
-    v1 = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup/pids"]
-    return given.split(":") if given else v1 if all(os.path.isdir(path) for path in v1) else []
+    """Where a limit program may make its groups: one directory for cgroup v2, two for v1, none where it may not."""
+    given, top = os.environ.get("BENCH_CGROUP"), "/sys/fs/cgroup"
+    if given:
+        return given.split(":")
+    v1 = [f"{top}/memory", f"{top}/pids"]
+    if os.geteuid():
+        return []
+    if all(os.path.isdir(path) for path in v1):
+        return v1
+    with contextlib.suppress(OSError), open(f"{top}/cgroup.subtree_control", encoding="utf-8") as file:
+        return [top] if {"memory", "pids"} <= set(file.read().split()) else []
+    return []
 
 
 @contextlib.contextmanager
