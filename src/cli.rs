@@ -48,7 +48,6 @@ pub fn starved() -> Option<String> {
 #[must_use]
 #[inline(never)]
 pub fn main(words: &[OsString], begun: Instant) -> u8 {
-    crate::sys::supervise::survive_file_size_limit();
     let first = words.get(1).and_then(|word| word.to_str()).unwrap_or_default().to_owned();
     match parse(words, &first) {
         Ok(command) => perform(command, words, begun),

@@ -25,9 +25,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::libc;
 
-pub use self::{
-    landlock::*, look::*, mount::*, process::*, security::*, start::closed_at_start, terminal::*,
-};
+pub use self::{landlock::*, look::*, mount::*, process::*, security::*, start::*, terminal::*};
 
 macro_rules! calls {
     ($($name:ident = $text:literal),* $(,)?) => {
@@ -73,7 +71,7 @@ calls! {
     MountSetattr = "mount_setattr", MoveMount = "move_mount", Newgidmap = "newgidmap",
     Newuidmap = "newuidmap", Open = "open", OpenTree = "open_tree", Openat2 = "openat2",
     Personality = "personality", Pipe = "pipe", PivotRoot = "pivot_root", Poll = "poll",
-    Prctl = "prctl", Read = "read", Recvmsg = "recvmsg", Rmdir = "rmdir", SchedSetscheduler = "sched_setscheduler",
+    Prctl = "prctl", Read = "read", Readlink = "readlink", Recvmsg = "recvmsg", Rmdir = "rmdir", SchedSetscheduler = "sched_setscheduler",
     Seccomp = "seccomp", Sendmsg = "sendmsg", Setgroups = "setgroups",
     Sethostname = "sethostname", Setns = "setns", Setpriority = "setpriority",
     Setresgid = "setresgid", Setresuid = "setresuid", Setrlimit = "setrlimit", Setsid = "setsid",
@@ -195,6 +193,18 @@ pub fn symlinkat(to: &str, dir: BorrowedFd<'_>, path: &Path) -> Result<()> {
     })
 }
 
+/// What the symbolic link `path` says, cut off where `text` is too short for it.
+pub fn read_link<'t>(dir: BorrowedFd<'_>, path: &Path, text: &'t mut [u8]) -> Result<&'t [u8]> {
+    let length = c(Call::Readlink, path, |path| {
+        let (into, size) = (text.as_mut_ptr().cast(), text.len());
+        // SAFETY: `path` is a C string, `text` has room for `size` bytes, and both outlive the
+        // call.
+        let length = unsafe { libc::readlinkat(dir.as_raw_fd(), path.as_ptr(), into, size) };
+        Call::Readlink.check(length as c_long)
+    })?;
+    Ok(text.get(..usize::try_from(length).unwrap_or_default()).unwrap_or_default())
+}
+
 /// Removes an empty directory.
 pub fn rmdir(path: &Path) -> Result<()> {
     c(Call::Rmdir, path, |path| {
@@ -243,22 +253,24 @@ pub fn send_descriptor(line: BorrowedFd<'_>, byte: u8, fd: BorrowedFd<'_>) -> Re
     Call::Sendmsg.check(returned as c_long).map(drop)
 }
 
-/// The next byte of a line, waiting for it, and the descriptor that came with it; none at its
-/// end. Allocates nothing.
-pub fn receive_descriptor(line: BorrowedFd<'_>) -> Result<Option<(u8, Option<OwnedFd>)>> {
-    let mut byte = 0u8;
-    let mut part = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: size_of_val(&byte) };
+/// The next message of a line, waiting for it, and the descriptor that came with it: how many
+/// bytes of `message` it has, 0 at the end of the line. Allocates nothing.
+pub fn receive_descriptor(
+    line: BorrowedFd<'_>,
+    message: &mut [u8],
+) -> Result<(usize, Option<OwnedFd>)> {
+    let mut part = libc::iovec { iov_base: message.as_mut_ptr().cast(), iov_len: message.len() };
     let mut control = Control { length: 0, level: 0, kind: 0, fd: -1, rest: 0 };
     // SAFETY: zero is a valid value of every field.
-    let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
-    message.msg_iov = &raw mut part;
-    message.msg_iovlen = 1;
-    message.msg_control = (&raw mut control).cast();
-    message.msg_controllen = size_of_val(&control);
+    let mut header: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+    header.msg_iov = &raw mut part;
+    header.msg_iovlen = 1;
+    header.msg_control = (&raw mut control).cast();
+    header.msg_controllen = size_of_val(&control);
     let received = loop {
-        // SAFETY: all that `message` points to outlives the call, and may be written to.
+        // SAFETY: all that `header` points to outlives the call, and may be written to.
         let received =
-            unsafe { libc::recvmsg(line.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };
+            unsafe { libc::recvmsg(line.as_raw_fd(), &raw mut header, libc::MSG_CMSG_CLOEXEC) };
         match Call::Recvmsg.check(received as c_long) {
             Err(Fault { errno: Errno::EINTR, .. }) => {}
             other => break other?,
@@ -266,7 +278,7 @@ pub fn receive_descriptor(line: BorrowedFd<'_>) -> Result<Option<(u8, Option<Own
     };
     let handed = control.level == libc::SOL_SOCKET && control.kind == libc::SCM_RIGHTS;
     let fd = (handed && control.fd >= 0).then(|| adopt(control.fd));
-    Ok((received > 0).then_some((byte, fd)))
+    Ok((usize::try_from(received).unwrap_or_default(), fd))
 }
 
 /// A control message that carries one descriptor.
@@ -292,6 +304,12 @@ pub fn hung_up(line: BorrowedFd<'_>) -> bool {
 /// What stands behind a descriptor.
 pub fn seen(fd: BorrowedFd<'_>) -> Result<nix::sys::stat::FileStat> {
     nix::sys::stat::fstat(fd).of(Call::Fstat)
+}
+
+/// What stands behind a name; of a symbolic link, the link.
+pub fn seen_at(dir: BorrowedFd<'_>, name: &Path) -> Result<nix::sys::stat::FileStat> {
+    let flags = nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW;
+    nix::sys::stat::fstatat(dir, name, flags).of(Call::Fstat)
 }
 
 /// Makes the mode of a file or directory that was just made exactly `mode`, whatever the umask.

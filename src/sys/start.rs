@@ -1,31 +1,53 @@
-//! What the process was given, looked at before anything of it is changed.
+//! The first and the last things that the program does, without the standard library's help.
 
+use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use nix::libc;
+use nix::sys::signal::Signal;
+
+use super::{Call, Result};
 
 /// A bit for each standard stream that was closed.
 static CLOSED: AtomicU8 = AtomicU8::new(0);
 
-/// The loader calls it before `main`: the standard library opens /dev/null in the place of
-/// closed streams, and then nobody can tell that output is lost.
-// SAFETY: functions of this section take no arguments that must be heeded; this one makes
-// system calls alone, and allocates nothing.
-#[used]
-#[unsafe(link_section = ".init_array")]
-static LOOK: extern "C" fn() = look;
-
-extern "C" fn look() {
+/// Notes which standard streams were closed, and puts /dev/null in their places: no descriptor
+/// that is opened later may pass for one. A write to nobody, and one beyond the caller's limit of
+/// file sizes, are errors and not the end of this process.
+pub fn begin() -> Result<()> {
     for stream in 0..3 {
         // SAFETY: no pointers.
         if unsafe { libc::fcntl(stream, libc::F_GETFD) } == -1 {
             CLOSED.fetch_or(1 << stream, Ordering::Relaxed);
+            // The lowest number that is free is this one; it stays open, for the command too.
+            // SAFETY: the path is a C string.
+            let null = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) };
+            Call::Open.check(null.into())?;
         }
     }
+    super::supervise::ignore(Signal::SIGPIPE)?;
+    super::supervise::ignore(Signal::SIGXFSZ)
 }
 
 /// Whether standard stream 0, 1 or 2 was closed when the program was started.
 #[must_use]
 pub fn closed_at_start(stream: u8) -> bool {
     CLOSED.load(Ordering::Relaxed) & (1 << stream.min(7)) != 0
+}
+
+/// The arguments of this process.
+///
+/// # Safety
+///
+/// `words` are as many C strings as `count` says, and outlive the call.
+#[must_use]
+pub unsafe fn words(count: c_int, words: *const *const c_char) -> Vec<OsString> {
+    let word = |n| {
+        // SAFETY: there are more than `n`.
+        let word = unsafe { *words.add(n) };
+        // SAFETY: it is a C string.
+        OsStr::from_bytes(unsafe { CStr::from_ptr(word) }.to_bytes()).to_owned()
+    };
+    (0..usize::try_from(count).unwrap_or_default()).map(word).collect()
 }

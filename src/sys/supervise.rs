@@ -102,10 +102,9 @@ fn ignored(signal: Signal) -> bool {
     action(signal, std::ptr::null()).is_ok_and(|old| old.sa_sigaction == libc::SIG_IGN)
 }
 
-/// A write beyond the caller's limit of file sizes is an error, and not the end of this process.
-pub fn survive_file_size_limit() {
-    // It can fail for signals only that do not exist.
-    _ = set_action(Signal::SIGXFSZ, libc::SIG_IGN);
+/// Ignores a signal.
+pub(super) fn ignore(signal: Signal) -> Result<()> {
+    set_action(signal, libc::SIG_IGN)
 }
 
 fn set_action(signal: Signal, handler: usize) -> Result<()> {
