@@ -5,6 +5,8 @@
 
 mod look;
 
+pub use look::environment;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

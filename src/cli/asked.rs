@@ -1,5 +1,6 @@
 //! What the user asks for, read, and the text to show when something is wrong with it.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{FileType, OpenOptions};
 use std::os::fd::AsFd;
@@ -64,7 +65,8 @@ impl Asked {
         if let Some(problem) = unused(&given.set, &source.text) {
             return Err(refused(source, None, vec![problem]));
         }
-        let around = Circumstances { variables: variables(&given.set), host: host.cloned() };
+        let variables = variables(&given.set, &source.text);
+        let around = Circumstances { variables, host: host.cloned() };
         let mut asked = match Self::read(source, &around.variables) {
             Ok(asked) => asked,
             Err(refused) => {
@@ -169,7 +171,7 @@ impl Refused {
     /// Where the manifest says that the report goes, if that much of it can be read.
     pub(super) fn report(&self, given: &Given) -> Option<PathBuf> {
         let document = self.document.as_ref()?;
-        let variables = variables(&given.set);
+        let variables = variables(&given.set, &self.source.text);
         let (manifest, _) = Manifest::readable_part(document, &variables, &self.problems)?;
         manifest.report.map(|report| home(&given.file).0.join(report.file))
     }
@@ -254,7 +256,6 @@ pub(super) fn home(file: &OsStr) -> (PathBuf, String) {
     (base.unwrap_or(Path::new(".")).to_owned(), stem)
 }
 
-/// What `${NAME}` can be taken from.
 /// What is set and nowhere asked for: a typo, most likely.
 pub(super) fn unused(set: &[(String, String)], text: &str) -> Option<Problem> {
     let (name, _) = set.iter().find(|(name, _)| !text.contains(name.as_str()))?;
@@ -274,8 +275,10 @@ pub(super) fn unused(set: &[(String, String)], text: &str) -> Option<Problem> {
     Some(Problem { help: Some(help), ..fault("bad_flag", text) })
 }
 
-pub(super) fn variables(set: &[(String, String)]) -> Variables {
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Variables { set: set.iter().cloned().collect(), environment: environment.collect() }
+/// What `${NAME}` can be taken from, in a manifest with this text.
+pub(super) fn variables(set: &[(String, String)], text: &str) -> Variables {
+    // A `$` may be written as an escape.
+    let environment =
+        if text.contains(['$', '\\']) { crate::inputs::environment() } else { BTreeMap::new() };
+    Variables { set: set.iter().cloned().collect(), environment }
 }

@@ -19,7 +19,7 @@ pub(super) fn check(args: &Args) -> u8 {
             return 1;
         }
     };
-    let around = Circumstances { variables: asked::variables(&args.set), host };
+    let around = Circumstances { variables: asked::variables(&args.set, "$"), host };
     let all: Vec<_> = args.files.iter().map(|file| one(file, args.fix, &around)).collect();
     let code = u8::from(all.iter().any(|(_, checked)| !checked.problems.is_empty()));
     output::print(&text(&all, args.format), code)

@@ -21,7 +21,10 @@ pub(super) fn up(up: &Up, words: &[OsString], begun: Instant) -> u8 {
             if let Some(file) = &up.report {
                 asked.report_to(file, words);
             }
-            perform(&asked, begun)
+            let code = perform(&asked, begun);
+            // The process ends: to take its memory apart first would take longer.
+            std::mem::forget(asked);
+            code
         }
         Err(refused) => {
             let file = up.report.clone().or_else(|| refused.report(&up.given));
@@ -73,10 +76,12 @@ pub(super) fn perform(asked: &Asked, begun: Instant) -> u8 {
         }
         write(file, &report)
     });
-    match outcome.code() {
+    let code = match outcome.code() {
         0 if !written => REFUSED,
         code => code,
-    }
+    };
+    std::mem::forget((host, plan, outcome));
+    code
 }
 
 /// Why it ended, where that was not the command's own doing.

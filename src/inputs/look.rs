@@ -1,5 +1,7 @@
 //! Looking up what a manifest names.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::Metadata;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -31,7 +33,7 @@ impl Inputs {
         let mut inputs = Self {
             base: std::path::absolute(base).unwrap_or_else(|_| base.to_owned()),
             stem: stem.to_owned(),
-            environment: environment(),
+            environment: needed_environment(manifest),
             terminals: terminals(),
             owned: [0, 1, 2].map(|stream| is_owned(sys::stream(stream))),
             ..Self::default()
@@ -246,11 +248,23 @@ impl Inputs {
 }
 
 /// The caller's environment, as far as it is text.
-fn environment() -> std::collections::BTreeMap<String, String> {
-    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+#[must_use]
+pub fn environment() -> BTreeMap<String, String> {
+    let text = |(name, value): (OsString, OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
     std::env::vars_os().filter_map(text).collect()
+}
+
+/// As much of it as a plan can depend on.
+fn needed_environment(manifest: &Manifest) -> BTreeMap<String, String> {
+    if !manifest.pass_env.is_empty() || !manifest.env_file.0.is_empty() {
+        return environment();
+    }
+    let unset = manifest.environment.0.iter().filter(|(_, value)| value.is_none());
+    let names = unset.map(|(name, _)| name.as_str()).chain(["HOME", "TERM"]);
+    let value = |name: &str| Some((name.to_owned(), std::env::var(name).ok()?));
+    names.filter_map(value).collect()
 }
 
 fn terminals() -> [bool; 3] {
