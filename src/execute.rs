@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use nix::fcntl::OFlag;
 
-use crate::plan::{Command, Namespace, Plan, Stream};
+use crate::plan::{Command, Namespace, Plan, Prepare, Step, Stream};
 use crate::report::{Ending, Failure, Figures, Outcome, Time};
 use crate::sys::supervise::{Signals, Window};
 use crate::sys::{self, Call, Fault, Image, Twin};
@@ -124,22 +124,25 @@ impl Run<'_> {
     fn start(&mut self) -> Result<Started, Failure> {
         let plan = self.plan;
         // Before a step takes this process into another one.
-        let outside = Namespaces::own();
+        let joins = |step: &Step<Prepare>| matches!(step.action, Prepare::JoinNetwork { .. });
+        let outside = plan.prepare.iter().any(joins).then(Namespaces::own);
         let mut prepared = prepare::all(plan, &mut self.undo, &mut self.times)?;
         let memory = prepared.memory.take();
         let exec = &plan.exec.action;
         let image = Image::new(&exec.candidates, &exec.argv, &exec.environment);
         let image = image.map_err(failure(plan.exec.n))?;
         let clone = failure(plan.clone.n);
-        let (ready, counted) = streams(plan, prepared, image, outside).map_err(&clone)?;
+        let (ready, counted) = streams(plan, prepared, image).map_err(&clone)?;
         let ties = Ties::new().map_err(&clone)?;
         if !plan.clone.action.namespaces.contains(&Namespace::Pid) {
             sys::supervise::adopt_orphans().map_err(&clone)?;
         }
         let (child, line, go) = self.clone_init(ready, ties)?;
-        let gone = self
-            .attend(&child, &go)
-            .and_then(|()| sys::write_once(go.as_fd(), &[init::GO]).map_err(&clone));
+        let gone = self.attend(&child, &go).and_then(|()| {
+            // Looked at while init works.
+            let outside = outside.unwrap_or_else(Namespaces::own);
+            sys::write_once(go.as_fd(), &init::go(&outside)).map_err(&clone)
+        });
         if let Err(failure) = gone {
             // Init ends when it sees that nobody will let it go, and may have said why it did
             // so before.
@@ -222,7 +225,6 @@ fn streams(
     plan: &Plan,
     prepared: Prepared,
     image: Image,
-    outside: Namespaces,
 ) -> sys::Result<(init::Ready, Vec<(OwnedFd, Target)>)> {
     let [stdin, mut stdout, mut stderr] = prepared.streams;
     let (mut counted, mut ours) = ([None, None], Vec::new());
@@ -236,7 +238,7 @@ fn streams(
     }
     let window = plan.supervise.terminal.then(Window::callers).flatten();
     let streams = [stdin, stdout, stderr];
-    Ok((init::Ready { image, streams, counted, window, outside }, ours))
+    Ok((init::Ready { image, streams, counted, window }, ours))
 }
 
 fn is_counted(plan: &Plan, stream: u8) -> bool {

@@ -34,17 +34,23 @@ pub struct Ready {
     pub counted: [Option<OwnedFd>; 2],
     /// The size that the sandbox's terminal has from the first.
     pub window: Option<Window>,
-    /// The runner's own namespaces, noted before it entered any other.
-    pub outside: Namespaces,
 }
 
 /// The code of a process that gave up while it built.
 const SETUP: i32 = 125;
 
-/// The byte that lets init go.
-pub const GO: u8 = b'g';
+/// What lets init go. It has the runner's own namespaces, noted before it entered any other.
+#[must_use]
+pub fn go(outside: &Namespaces) -> [u8; 1 + Namespaces::SIZE] {
+    let mut message = [GO; 1 + Namespaces::SIZE];
+    outside.bytes().zip(message.iter_mut().skip(1)).for_each(|(byte, to)| *to = byte);
+    message
+}
 
-/// Waits for [`GO`] on `go`, builds the sandbox around this process, and becomes the command.
+const GO: u8 = b'g';
+
+/// Waits for [`go`] on the line `go`, builds the sandbox around this process, and becomes the
+/// command.
 ///
 /// Every descriptor above 2 that is not `line`, `go`, or in `ready` is closed, whoever left it.
 pub fn build(plan: &Plan, ready: &Ready, line: BorrowedFd<'_>, go: OwnedFd) -> ! {
@@ -56,7 +62,10 @@ pub fn build(plan: &Plan, ready: &Ready, line: BorrowedFd<'_>, go: OwnedFd) -> !
     for step in before {
         scene.timed(step.n, |scene| scene.perform(step.n, &step.action));
     }
-    scene.wait(line, go);
+    let mut go = Some(go);
+    if !plan.attend.is_empty() {
+        go.take().into_iter().for_each(|go| scene.wait(line, go));
+    }
     for step in after {
         if let Init::Bind(bind) = &step.action {
             let kept = scene.tree.keep_root(bind);
@@ -70,6 +79,7 @@ pub fn build(plan: &Plan, ready: &Ready, line: BorrowedFd<'_>, go: OwnedFd) -> !
     for step in after {
         scene.timed(step.n, |scene| scene.perform(step.n, &step.action));
     }
+    go.into_iter().for_each(|go| scene.wait(line, go));
     if let Some(step) = &plan.spawn {
         // Before the parent hears that all is built, and sends signals.
         scene.check(step.n, reaper::listen());
@@ -84,9 +94,17 @@ pub fn build(plan: &Plan, ready: &Ready, line: BorrowedFd<'_>, go: OwnedFd) -> !
     scene.command()
 }
 
-/// What must stand before init waits: then it dies with the runner, whenever that dies.
+/// What init does before it waits: that it dies with the runner, whenever that dies, must stand,
+/// and what needs no id inside may as well.
 fn is_early(action: &Init) -> bool {
-    matches!(action, Init::ParentDeathSignal | Init::NewSession)
+    matches!(
+        action,
+        Init::ParentDeathSignal
+            | Init::NewSession
+            | Init::Hostname { .. }
+            | Init::LoopbackUp
+            | Init::PrivateMounts
+    )
 }
 
 fn keep_only(ready: &Ready, line: BorrowedFd<'_>, go: BorrowedFd<'_>) -> Result<()> {
@@ -111,6 +129,8 @@ pub(super) struct Scene<'p> {
     null: Result<OwnedFd>,
     /// The runner's program.
     program: Option<Program>,
+    /// The runner's namespaces.
+    outside: Namespaces,
     /// /proc/self/oom_score_adj, which can't be opened any more once nobody may trace us.
     oom: Option<Result<OwnedFd>>,
     tree: Tree,
@@ -136,6 +156,7 @@ impl<'p> Scene<'p> {
             proc,
             null: sys::null(),
             program: Program::own(),
+            outside: Namespaces::default(),
             oom: scored.then(|| sys::open(Path::new("/proc/self/oom_score_adj"), OFlag::O_WRONLY)),
             tree: Tree::default(),
             terminal: None,
@@ -148,13 +169,17 @@ impl<'p> Scene<'p> {
     /// Waits until the parent has done its part, takes what it hands over, and quits if it gave
     /// up.
     fn wait(&mut self, line: BorrowedFd<'_>, go: OwnedFd) {
-        while let Ok(Some((byte, handed))) = sys::receive_descriptor(go.as_fd()) {
-            match handed {
-                Some(mount) => self.tree.mapped.hand(mount),
+        let mut message = [0; 1 + Namespaces::SIZE];
+        while let Ok((length, handed)) = sys::receive_descriptor(go.as_fd(), &mut message) {
+            match (handed, message.split_first()) {
+                (Some(mount), _) => self.tree.mapped.hand(mount),
                 // A parent that died after it wrote, but before this process asked to die
                 // with it.
-                None if byte == GO && !sys::hung_up(line) => return,
-                None => break,
+                (None, Some((&GO, outside))) if length > 0 && !sys::hung_up(line) => {
+                    self.outside = Namespaces::of(outside);
+                    return;
+                }
+                _ => break,
             }
         }
         sys::quit(SETUP)

@@ -41,17 +41,35 @@ pub(super) struct Tree {
     /// The tmpfs out of sight that holds layers and files.
     scratch: Option<OwnedFd>,
     /// What lies at the places of [`ANCHORED`].
-    anchors: [Option<OwnedFd>; ANCHORED.len()],
+    anchors: [Option<Anchor>; ANCHORED.len()],
     /// The device numbers of file systems that were made here.
     ours: Ours,
     /// The empty directory that was last put over another.
     empty: Option<OwnedFd>,
+    /// The name in our /proc that was first covered with a node.
+    covered: Option<Text>,
     /// The copies that the parent handed over, in the order of the steps.
     pub(super) mapped: Mapped,
     /// Copies of the host's root, made before anything lay over it.
     roots: Mapped,
     /// How many mounts lie between the old root and the new.
     above: usize,
+}
+
+/// What lies at one of the places of [`ANCHORED`].
+struct Anchor {
+    mount: OwnedFd,
+    kind: AnchorKind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AnchorKind {
+    /// Something of the host's, or of the root file system's.
+    Foreign,
+    /// A kernel file system made here, in which no name is anybody's.
+    Kernel,
+    /// A tmpfs made here, in which nothing is but what was made.
+    Ours,
 }
 
 /// Mounts that wait for their step.
@@ -214,7 +232,7 @@ impl Tree {
         let place = self.place(&bind.target, bind.make_target, directory)?;
         sys::set_mount(tree.as_fd(), bind.flags, OPEN, true, bind.recursive)?;
         sys::move_mount(tree.as_fd(), place.as_fd())?;
-        self.anchor(&bind.target, tree);
+        self.anchor(&bind.target, tree, AnchorKind::Foreign);
         Ok(())
     }
 
@@ -243,17 +261,20 @@ impl Tree {
         let options = mount.options.iter().map(|(key, value)| (key.as_str(), value.as_deref()));
         let made = sys::filesystem(mount.fstype, options, mount.flags)?;
         sys::move_mount(made.as_fd(), place.as_fd())?;
-        if mount.fstype == "tmpfs" {
+        let kind = if mount.fstype == "tmpfs" {
             self.ours.add(made.as_fd())?;
-        }
-        self.anchor(&mount.target, made);
+            AnchorKind::Ours
+        } else {
+            AnchorKind::Kernel
+        };
+        self.anchor(&mount.target, made, kind);
         Ok(())
     }
 
-    fn anchor(&mut self, target: &str, mount: OwnedFd) {
+    fn anchor(&mut self, target: &str, mount: OwnedFd, kind: AnchorKind) {
         let place = ANCHORED.iter().position(|place| *place == target);
         if let Some(anchor) = place.and_then(|place| self.anchors.get_mut(place)) {
-            *anchor = Some(mount);
+            *anchor = Some(Anchor { mount, kind });
         }
     }
 

@@ -112,6 +112,34 @@ pub fn set_mount(
     Call::MountSetattr.check(returned).map(drop)
 }
 
+/// Sets flags of the mount at `name`, and of all below it, and takes them out of every peer group.
+pub fn set_mount_at(dir: BorrowedFd<'_>, name: &Path, flags: MountFlags) -> Result<()> {
+    let attributes = libc::mount_attr {
+        attr_set: flags.attributes(),
+        attr_clr: 0,
+        propagation: libc::MS_PRIVATE,
+        userns_fd: 0,
+    };
+    let at = libc::AT_SYMLINK_NOFOLLOW | libc::AT_RECURSIVE;
+    c(Call::MountSetattr, name, |name| {
+        let (dir, name, size) = (dir.as_raw_fd(), name.as_ptr(), size_of_val(&attributes));
+        // SAFETY: `attributes` is whole, and it and `name` outlive the call.
+        let returned = unsafe {
+            libc::syscall(libc::SYS_mount_setattr, dir, name, at, &raw const attributes, size)
+        };
+        Call::MountSetattr.check(returned).map(drop)
+    })
+}
+
+/// Shows what is at `from` in `dir` at `to` there, too. It makes `dir` the working directory.
+pub fn bind_beside(dir: BorrowedFd<'_>, from: &Path, to: &Path, recursive: bool) -> Result<()> {
+    use nix::mount::{MsFlags, mount};
+    nix::unistd::fchdir(dir).of(Call::Fchdir)?;
+    let below = if recursive { MsFlags::MS_REC } else { MsFlags::empty() };
+    let none = None::<&str>;
+    mount(Some(from), to, none, MsFlags::MS_BIND | below, none).of(Call::Mount)
+}
+
 /// Maps the ids of a mount that is attached nowhere as the user namespace `ids` does: what
 /// belongs to an id inside, read as an id of the file system's, is shown as that id. A copy of a
 /// shared mount is shared, too, and leaves its peer group here: what is mounted upon it in a

@@ -69,10 +69,15 @@ impl Sets {
 /// (capabilities(7)).
 pub fn keep_capabilities(keep: u64) -> Result<()> {
     plain_securebits()?;
-    each_capability(|n, is_set| {
-        let superfluous = is_set && keep >> n & 1 == 0;
-        if superfluous { prctl(libc::PR_CAPBSET_DROP, n) } else { Ok(()) }
-    })?;
+    for n in ones(!keep) {
+        match prctl(libc::PR_CAPBSET_DROP, n) {
+            // Past the last one.
+            Err(Fault { errno: Errno::EINVAL, .. }) => break,
+            // Who may drop none may have none to drop.
+            Err(_) if ask(libc::PR_CAPBSET_READ, n, 0) == Ok(0) => {}
+            dropped => dropped?,
+        }
+    }
     prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as u64)?;
     Sets::of(keep).set()?;
     let raise = libc::PR_CAP_AMBIENT_RAISE as u64;
@@ -89,31 +94,14 @@ fn plain_securebits() -> Result<()> {
     if own == locked { Ok(()) } else { prctl(libc::PR_SET_SECUREBITS, locked) }
 }
 
-/// Calls `act` with the number of each capability that this kernel knows, and whether it is in
-/// the bounding set.
-fn each_capability(mut act: impl FnMut(u64, bool) -> Result<()>) -> Result<()> {
-    for n in 0..64 {
-        match ask(libc::PR_CAPBSET_READ, n, 0) {
-            Ok(is_set) => act(n, is_set == 1)?,
-            // Past the last one.
-            Err(_) => return Ok(()),
-        }
-    }
-    Ok(())
-}
-
 fn ones(set: u64) -> impl Iterator<Item = u64> {
     (0..64).filter(move |n| set >> n & 1 == 1)
 }
 
-/// The bounding set of this process.
+/// The bounding set of this process, as far as this kernel knows capabilities.
 pub fn bounding() -> Result<u64> {
-    let mut set = 0;
-    each_capability(|n, is_set| {
-        set |= u64::from(is_set) << n;
-        Ok(())
-    })?;
-    Ok(set)
+    let known = (0..64).map_while(|n| ask(libc::PR_CAPBSET_READ, n, 0).ok());
+    Ok((0..).zip(known).fold(0, |set, (n, is_set)| set | u64::from(is_set == 1) << n))
 }
 
 /// The ambient set of this process, as far as `within` goes. The kernel never lets it hold more

@@ -78,7 +78,7 @@ impl Stage {
         let image = Image::new(&exec.candidates, &exec.argv, &exec.environment).unwrap();
         let streams = [self.stdin, Some(write), None];
         let (counted, outside) = ([None, None], Namespaces::own());
-        let ready = Ready { image, streams, counted, outside, window: None };
+        let ready = Ready { image, streams, counted, window: None };
         let flags = init::flags(&plan.clone.action.namespaces);
         match sys::clone(flags, None).unwrap() {
             Twin::Child => {
@@ -88,7 +88,7 @@ impl Stage {
             Twin::Parent(pid, _) => {
                 drop((theirs, wait, ready));
                 if self.go {
-                    sys::write_once(go.as_fd(), &[init::GO]).unwrap();
+                    sys::write_once(go.as_fd(), &init::go(&outside)).unwrap();
                 }
                 drop(go);
                 finish(pid, &ours, &output)

@@ -103,7 +103,8 @@ pub(crate) fn compare(steps: &[Step], calls: &[Call]) -> Vec<String> {
 
 /// Mounts are put somewhere once for each step.
 fn too_many(steps: &[Step], calls: &[Call]) -> Option<String> {
-    let moved = calls.iter().filter(|call| call.name == "move_mount").count();
+    let binds = |call: &&Call| call.name == "mount" && call.arguments.contains("MS_BIND");
+    let moved = calls.iter().filter(|call| call.name == "move_mount" || binds(call)).count();
     // A mapped layer lies hidden until the pivot.
     let layers = |step: &&Step| step.text("kind") == "overlay" && step.text("mapped") == "true";
     let hidden = steps.iter().filter(layers).count() * 2;
@@ -153,7 +154,7 @@ fn account(call: &Call, steps: &[Step]) -> Account {
         "mount" => {
             let private =
                 call.arguments.contains("MS_PRIVATE") && call.arguments.contains("MS_REC");
-            of(&|step| private && step.is(&["private_mounts"]))
+            of(&|step| private && step.is(&["private_mounts"]) || covers(step, call))
         }
         "fsopen" => {
             let kind = unquoted(&call.argument(0));
@@ -362,6 +363,15 @@ fn clones(step: &Step, call: &Call) -> bool {
         "read_only_path" => path.is_empty() || path == step.text("target"),
         _ => false,
     }
+}
+
+/// The step covers a name at the top of a kernel file system, with itself or with what covers
+/// another one there.
+fn covers(step: &Step, call: &Call) -> bool {
+    let [from, to] = [0, 1].map(|n| unquoted(&call.argument(n)));
+    let itself = step.is(&["read_only_path"]) && from == to;
+    let below = step.text("target").rsplit_once('/').is_some_and(|(_, name)| name == to);
+    call.arguments.contains("MS_BIND") && below && (itself || step.is(&["mask"]))
 }
 
 fn limited(call: &Call, steps: &[Step]) -> Account {

@@ -82,7 +82,7 @@ impl Scene<'_> {
         }
         let proc = self.proc.as_ref().map_err(|fault| *fault)?;
         for kind in namespaces {
-            let differs = self.ready.outside.differs(*kind, proc.as_fd())?;
+            let differs = self.outside.differs(*kind, proc.as_fd())?;
             same(&differs, &true, Call::CheckNamespaces)?;
         }
         verify_streams()

@@ -6,15 +6,25 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-use super::{ANCHORED, DIRECTORY, Tree, write_new};
+use super::{ANCHORED, Anchor, AnchorKind, DIRECTORY, Tree, write_new};
 use crate::sys::{self, Call, Fault, Result};
 
 const USUAL: u32 = 0o755;
+
+/// A directory, and a name in it.
+type Top<'d, 'n> = (BorrowedFd<'d>, &'n Path);
 
 impl Tree {
     /// The place of a mount: a directory, or a file for a file. A missing one is made with
     /// `make`.
     pub(super) fn place(&self, target: &str, make: bool, directory: bool) -> Result<OwnedFd> {
+        if make && self.top(AnchorKind::Ours, target).is_some() {
+            // Most likely nobody has made it yet.
+            return match self.make(target, directory) {
+                Err(Fault { errno: Errno::EEXIST, .. }) => self.look(target, directory),
+                made => made,
+            };
+        }
         match self.look(target, directory) {
             Err(Fault { errno: Errno::ENOENT, .. }) if make => self.make(target, directory),
             found => found,
@@ -42,7 +52,7 @@ impl Tree {
         let linked = Call::Openat2.fault(Errno::ELOOP);
         let mount = sys::mount_of(found)?;
         for anchor in self.anchors.iter().flatten() {
-            if sys::mount_of(anchor.as_fd())? == mount {
+            if sys::mount_of(anchor.mount.as_fd())? == mount {
                 return Err(linked);
             }
         }
@@ -53,13 +63,26 @@ impl Tree {
 
     /// The mount that a path is looked up in, and the path in it.
     pub(super) fn base<'t>(&self, target: &'t str) -> Result<(BorrowedFd<'_>, &'t str)> {
-        for (place, anchor) in ANCHORED.iter().zip(&self.anchors) {
-            let below = target.strip_prefix(place).filter(|below| below.starts_with('/'));
-            if let (Some(anchor), Some(below)) = (anchor, below) {
-                return Ok((anchor.as_fd(), below));
-            }
+        match self.anchored(target) {
+            Some((anchor, below)) => Ok((anchor.mount.as_fd(), below)),
+            None => Ok((self.at_root()?, target)),
         }
-        Ok((self.at_root()?, target))
+    }
+
+    fn anchored<'t>(&self, target: &'t str) -> Option<(&Anchor, &'t str)> {
+        ANCHORED.iter().zip(&self.anchors).find_map(|(place, anchor)| {
+            let below = target.strip_prefix(place).filter(|below| below.starts_with('/'));
+            anchor.as_ref().zip(below)
+        })
+    }
+
+    /// The file system of this kind that a path lies at the top of, and its name there: nothing
+    /// leads away from it, and nothing has to be looked for.
+    pub(super) fn top<'t>(&self, kind: AnchorKind, target: &'t str) -> Option<Top<'_, 't>> {
+        let (anchor, below) = self.anchored(target)?;
+        let name = below.strip_prefix('/')?;
+        let plain = anchor.kind == kind && !name.contains('/') && !["", ".", ".."].contains(&name);
+        plain.then(|| (anchor.mount.as_fd(), Path::new(name)))
     }
 
     fn make(&self, target: &str, directory: bool) -> Result<OwnedFd> {
@@ -101,7 +124,10 @@ impl Tree {
     }
 
     /// The directory that a path lies in, made if it is missing, and the last name in the path.
-    fn parent<'t>(&self, target: &'t str) -> Result<(OwnedFd, &'t Path)> {
+    fn parent<'t>(&self, target: &'t str) -> Result<(Dir<'_>, &'t Path)> {
+        if let Some((dir, name)) = self.top(AnchorKind::Ours, target) {
+            return Ok((Dir::Anchor(dir), name));
+        }
         let (base, path) = self.base(target)?;
         let (parents, name) = path.trim_end_matches('/').rsplit_once('/').unwrap_or(("", path));
         let dir = match open(base, parents) {
@@ -109,7 +135,7 @@ impl Tree {
             found => found?,
         };
         self.is_ours(dir.as_fd())?;
-        Ok((dir, Path::new(name)))
+        Ok((Dir::Opened(dir), Path::new(name)))
     }
 
     fn make_all(&self, base: BorrowedFd<'_>, path: &str) -> Result<OwnedFd> {
@@ -134,6 +160,21 @@ impl Tree {
     fn is_ours(&self, dir: BorrowedFd<'_>) -> Result<()> {
         let ours = self.ours.has(sys::seen(dir)?.st_dev);
         if ours { Ok(()) } else { Err(Call::Openat2.fault(Errno::ENOENT)) }
+    }
+}
+
+/// A directory that something is made in.
+enum Dir<'t> {
+    Anchor(BorrowedFd<'t>),
+    Opened(OwnedFd),
+}
+
+impl AsFd for Dir<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Anchor(dir) => *dir,
+            Self::Opened(dir) => dir.as_fd(),
+        }
     }
 }
 
