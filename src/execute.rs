@@ -30,7 +30,7 @@ mod text;
 mod undo;
 
 use child::Child;
-use init::Namespaces;
+use init::Outside;
 use line::Message;
 use prepare::Prepared;
 use undo::Undo;
@@ -125,7 +125,7 @@ impl Run<'_> {
         let plan = self.plan;
         // Before a step takes this process into another one.
         let joins = |step: &Step<Prepare>| matches!(step.action, Prepare::JoinNetwork { .. });
-        let outside = plan.prepare.iter().any(joins).then(Namespaces::own);
+        let outside = plan.prepare.iter().any(joins).then(Outside::own);
         let mut prepared = prepare::all(plan, &mut self.undo, &mut self.times)?;
         let memory = prepared.memory.take();
         let exec = &plan.exec.action;
@@ -140,7 +140,7 @@ impl Run<'_> {
         let (child, line, go) = self.clone_init(ready, ties)?;
         let gone = self.attend(&child, &go).and_then(|()| {
             // Looked at while init works.
-            let outside = outside.unwrap_or_else(Namespaces::own);
+            let outside = outside.unwrap_or_else(Outside::own);
             sys::write_once(go.as_fd(), &init::go(&outside)).map_err(&clone)
         });
         if let Err(failure) = gone {

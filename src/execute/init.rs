@@ -5,6 +5,7 @@
 
 mod command;
 mod namespaces;
+mod outside;
 mod reaper;
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -19,9 +20,11 @@ use super::mounts::Tree;
 use super::text::Text;
 use crate::plan::{Command, IdRange, Init, Namespace, Plan};
 use crate::sys::supervise::Window;
-use crate::sys::{self, Call, Fault, Named, Program, Result};
+use crate::sys::{self, Call, Fault, Named, Result};
 
-pub use namespaces::{Namespaces, flags};
+use namespaces::Namespaces;
+pub use namespaces::flags;
+pub use outside::Outside;
 
 /// What the parent laid out for init before the clone.
 #[derive(Debug)]
@@ -39,10 +42,10 @@ pub struct Ready {
 /// The code of a process that gave up while it built.
 const SETUP: i32 = 125;
 
-/// What lets init go. It has the runner's own namespaces, noted before it entered any other.
+/// What lets init go, and tells it of the runner.
 #[must_use]
-pub fn go(outside: &Namespaces) -> [u8; 1 + Namespaces::SIZE] {
-    let mut message = [GO; 1 + Namespaces::SIZE];
+pub fn go(outside: &Outside) -> [u8; 1 + Outside::SIZE] {
+    let mut message = [GO; 1 + Outside::SIZE];
     outside.bytes().zip(message.iter_mut().skip(1)).for_each(|(byte, to)| *to = byte);
     message
 }
@@ -127,10 +130,8 @@ pub(super) struct Scene<'p> {
     proc: Result<OwnedFd>,
     /// The host's /dev/null.
     null: Result<OwnedFd>,
-    /// The runner's program.
-    program: Option<Program>,
-    /// The runner's namespaces.
-    outside: Namespaces,
+    /// The runner's.
+    outside: Outside,
     /// /proc/self/oom_score_adj, which can't be opened any more once nobody may trace us.
     oom: Option<Result<OwnedFd>>,
     tree: Tree,
@@ -155,8 +156,7 @@ impl<'p> Scene<'p> {
             line,
             proc,
             null: sys::null(),
-            program: Program::own(),
-            outside: Namespaces::default(),
+            outside: Outside::default(),
             oom: scored.then(|| sys::open(Path::new("/proc/self/oom_score_adj"), OFlag::O_WRONLY)),
             tree: Tree::default(),
             terminal: None,
@@ -169,14 +169,14 @@ impl<'p> Scene<'p> {
     /// Waits until the parent has done its part, takes what it hands over, and quits if it gave
     /// up.
     fn wait(&mut self, line: BorrowedFd<'_>, go: OwnedFd) {
-        let mut message = [0; 1 + Namespaces::SIZE];
+        let mut message = [0; 1 + Outside::SIZE];
         while let Ok((length, handed)) = sys::receive_descriptor(go.as_fd(), &mut message) {
             match (handed, message.split_first()) {
                 (Some(mount), _) => self.tree.mapped.hand(mount),
                 // A parent that died after it wrote, but before this process asked to die
                 // with it.
                 (None, Some((&GO, outside))) if length > 0 && !sys::hung_up(line) => {
-                    self.outside = Namespaces::of(outside);
+                    self.outside = Outside::of(outside);
                     return;
                 }
                 _ => break,
@@ -367,6 +367,9 @@ fn join_cgroup(path: &Path) -> Result<()> {
 
 /// Changes the directory inside the new root, through no magic link of /proc.
 fn change_directory(path: &str) -> Result<()> {
+    if path == "/" {
+        return nix::unistd::chdir(path).of(Call::Chdir);
+    }
     let root = sys::open(Path::new("/"), OFlag::O_PATH | OFlag::O_DIRECTORY)?;
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
     let dir = sys::resolve(root.as_fd(), Path::new(path), flags, 0)?;

@@ -341,7 +341,7 @@ fn exists(path: &CStr) -> bool {
 /// A program's file, by the mount through which it is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Program {
-    device: (u32, u32),
+    device: u64,
     inode: u64,
     mount: u64,
 }
@@ -350,6 +350,23 @@ pub struct Program {
 const SCRIPTS: u8 = 5;
 
 impl Program {
+    /// How many bytes it is in a message.
+    pub const SIZE: usize = 24;
+
+    /// As it is in a message; no mount has the number 0.
+    pub fn bytes(self) -> impl Iterator<Item = u8> {
+        [self.device, self.inode, self.mount].into_iter().flat_map(u64::to_le_bytes)
+    }
+
+    /// Read from a message.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        let (numbers, _) = bytes.as_chunks();
+        let [device, inode, mount] = *numbers.first_chunk()?;
+        let [device, inode, mount] = [device, inode, mount].map(u64::from_le_bytes);
+        (mount != 0).then_some(Self { device, inode, mount })
+    }
+
     /// The one that this process runs.
     #[must_use]
     pub fn own() -> Option<Self> {
@@ -364,7 +381,7 @@ impl Program {
         // SAFETY: `path` and `seen` outlive the call.
         let returned =
             unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, what, &raw mut seen) };
-        let device = (seen.stx_dev_major, seen.stx_dev_minor);
+        let device = u64::from(seen.stx_dev_major) << 32 | u64::from(seen.stx_dev_minor);
         let regular = u32::from(seen.stx_mode) & libc::S_IFMT == libc::S_IFREG;
         let found = Self { device, inode: seen.stx_ino, mount: seen.stx_mnt_id };
         (returned == 0).then_some((found, regular))

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
-use sixdocker::execute::init::{self, Namespaces, Ready};
+use sixdocker::execute::init::{self, Outside, Ready};
 use sixdocker::execute::line::{self, Message};
 use sixdocker::plan::Plan;
 use sixdocker::sys::{self, Fault, Image, Twin};
@@ -77,7 +77,7 @@ impl Stage {
         let exec = &plan.exec.action;
         let image = Image::new(&exec.candidates, &exec.argv, &exec.environment).unwrap();
         let streams = [self.stdin, Some(write), None];
-        let (counted, outside) = ([None, None], Namespaces::own());
+        let (counted, outside) = ([None, None], Outside::own());
         let ready = Ready { image, streams, counted, window: None };
         let flags = init::flags(&plan.clone.action.namespaces);
         match sys::clone(flags, None).unwrap() {

@@ -18,7 +18,7 @@ impl Scene<'_> {
         for step in &self.plan.command {
             self.check(step.n, self.prepare(&step.action));
         }
-        let fault = self.ready.image.exec(self.program);
+        let fault = self.ready.image.exec(self.outside.program);
         self.give_up(self.plan.exec.n, fault)
     }
 
@@ -62,8 +62,7 @@ impl Scene<'_> {
     /// command may open those anew, as /dev/stdout. A directory among them is no stream.
     fn landlock(&self, abi: u8) -> Result<()> {
         let rules = self.rules.as_ref().ok_or(Call::LandlockRestrictSelf.fault(Errno::EBADF))?;
-        for n in 0..3 {
-            let stream = sys::stream(n);
+        for stream in [0, 1, 2].map(sys::stream) {
             if sys::seen(stream).is_ok_and(|seen| is_file(seen.st_mode)) {
                 sys::allow(rules.as_fd(), stream, sys::file_rights(abi))?;
             }
@@ -82,7 +81,7 @@ impl Scene<'_> {
         }
         let proc = self.proc.as_ref().map_err(|fault| *fault)?;
         for kind in namespaces {
-            let differs = self.outside.differs(*kind, proc.as_fd())?;
+            let differs = self.outside.namespaces.differs(*kind, proc.as_fd())?;
             same(&differs, &true, Call::CheckNamespaces)?;
         }
         verify_streams()

@@ -23,11 +23,11 @@ const KINDS: [Namespace; 8] = [
 
 /// A process's namespaces, as their numbers; none where the kernel has no such kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Namespaces([Option<u64>; KINDS.len()]);
+pub(super) struct Namespaces([Option<u64>; KINDS.len()]);
 
 impl Namespaces {
     /// How many bytes they are in a message.
-    pub const SIZE: usize = KINDS.len() * size_of::<u64>();
+    pub(super) const SIZE: usize = KINDS.len() * size_of::<u64>();
 
     /// As they are in a message; no number is 0.
     pub(super) fn bytes(&self) -> impl Iterator<Item = u8> {
@@ -44,8 +44,7 @@ impl Namespaces {
     }
 
     /// This process's own.
-    #[must_use]
-    pub fn own() -> Self {
+    pub(super) fn own() -> Self {
         let proc = sys::open(Path::new("/proc"), OFlag::O_PATH | OFlag::O_DIRECTORY);
         let number = |kind| number(proc.as_ref().ok()?.as_fd(), kind).ok();
         Self(KINDS.map(number))
