@@ -21,6 +21,9 @@ use crate::sys::{Fault, Status};
 /// How long the last output of a run that was ended may take.
 const DRAIN: Duration = Duration::from_secs(2);
 
+/// A run that lasts longer has its runner give back the memory that only its start needed.
+const SHORT: Duration = Duration::from_millis(50);
+
 /// Watches until nobody is left inside and everything that was said is passed on.
 pub(super) fn watch(plan: &Plan, started: Started, signals: &Signals) -> Outcome {
     let mut watch = Watch::new(plan, started, signals);
@@ -43,6 +46,8 @@ struct Watch<'p> {
     output: u64,
     /// With nobody left inside: when the last of the output is given up.
     drain: Option<Instant>,
+    /// When memory is given back, until it was.
+    rest: Option<Instant>,
     begun: Instant,
     troubles: Vec<String>,
 }
@@ -95,6 +100,7 @@ impl<'p> Watch<'p> {
             counted,
             output: 0,
             drain: None,
+            rest: Instant::now().checked_add(SHORT),
             begun,
             troubles,
         }
@@ -159,7 +165,7 @@ impl<'p> Watch<'p> {
         let next = match &self.stop {
             _ if self.child.is_dead() => self.drain,
             Some(stop) => stop.kill,
-            None => self.limits.next(),
+            None => self.limits.next().into_iter().chain(self.rest).min(),
         };
         let Some(next) = next else { return PollTimeout::NONE };
         let left = next.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
@@ -172,6 +178,10 @@ impl<'p> Watch<'p> {
                 self.give_up_output();
             }
             return;
+        }
+        if self.rest.is_some_and(|rest| rest <= now) {
+            self.rest = None;
+            crate::sys::forget_program();
         }
         if self.stop.as_ref().and_then(|stop| stop.kill).is_some_and(|kill| kill <= now) {
             self.kill();
