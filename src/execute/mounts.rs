@@ -7,6 +7,7 @@
 mod cover;
 mod place;
 
+use std::fmt::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -222,6 +223,9 @@ impl Tree {
 
     /// Shows something of the host.
     pub(super) fn bind(&mut self, bind: &Bind) -> Result<()> {
+        if self.bind_node(bind).is_ok() {
+            return Ok(());
+        }
         let tree = match self.source(bind) {
             Err(Fault { errno: Errno::ENOENT | Errno::ENOTDIR, .. }) if bind.optional => {
                 return Ok(());
@@ -234,6 +238,20 @@ impl Tree {
         sys::move_mount(tree.as_fd(), place.as_fd())?;
         self.anchor(&bind.target, tree, AnchorKind::Foreign);
         Ok(())
+    }
+
+    /// Shows a node in our /dev by mount(2), which makes no mount namespace for the copy to wait
+    /// in. Where it fails, the longer way tells why.
+    fn bind_node(&self, bind: &Bind) -> Result<()> {
+        let unfit = Call::Mount.fault(Errno::EINVAL);
+        let (dir, name) = self.top(AnchorKind::Ours, &bind.target).ok_or(unfit)?;
+        let seen = sys::seen_at(AT_FDCWD, &bind.source)?;
+        if bind.mapped || bind.recursive || seen.st_mode & libc::S_IFMT != libc::S_IFCHR {
+            return Err(unfit);
+        }
+        self.place(&bind.target, bind.make_target, false)?;
+        sys::bind_beside(dir, &bind.source, name, false)?;
+        sys::set_mount_at(dir, name, bind.flags)
     }
 
     /// Copies the host's root for this step: once the new root lies over it, a copy would show
@@ -257,6 +275,9 @@ impl Tree {
 
     /// Mounts a kernel file system.
     pub(super) fn mount(&mut self, mount: &KernelMount) -> Result<()> {
+        if self.mount_in_dev(mount).is_ok() {
+            return Ok(());
+        }
         let place = self.place(&mount.target, mount.make_target, true)?;
         let options = mount.options.iter().map(|(key, value)| (key.as_str(), value.as_deref()));
         let made = sys::filesystem(mount.fstype, options, mount.flags)?;
@@ -269,6 +290,27 @@ impl Tree {
         };
         self.anchor(&mount.target, made, kind);
         Ok(())
+    }
+
+    /// The same for a file system in our /dev that nothing is looked up in later.
+    fn mount_in_dev(&self, mount: &KernelMount) -> Result<()> {
+        let unfit = Call::Mount.fault(Errno::EINVAL);
+        let (dir, name) = self.top(AnchorKind::Ours, &mount.target).ok_or(unfit)?;
+        if mount.fstype == "tmpfs" {
+            return Err(unfit);
+        }
+        let mut options = Text::of(format_args!(""));
+        for (n, (key, value)) in mount.options.iter().enumerate() {
+            let comma = if n == 0 { "" } else { "," };
+            match value {
+                Some(value) if value.contains(',') => return Err(unfit),
+                Some(value) => write!(options, "{comma}{key}={value}"),
+                None => write!(options, "{comma}{key}"),
+            }
+            .map_err(|_| unfit)?;
+        }
+        self.place(&mount.target, mount.make_target, true)?;
+        sys::mount_at(dir, name, mount.fstype, options.as_str(), mount.flags)
     }
 
     fn anchor(&mut self, target: &str, mount: OwnedFd, kind: AnchorKind) {

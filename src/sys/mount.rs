@@ -131,6 +131,26 @@ pub fn set_mount_at(dir: BorrowedFd<'_>, name: &Path, flags: MountFlags) -> Resu
     })
 }
 
+/// Mounts a new kernel file system at `name`. It makes `dir` the working directory.
+pub fn mount_at(
+    dir: BorrowedFd<'_>,
+    name: &Path,
+    fstype: &str,
+    options: &str,
+    flags: MountFlags,
+) -> Result<()> {
+    use nix::mount::{MsFlags, mount};
+    nix::unistd::fchdir(dir).of(Call::Fchdir)?;
+    let set = [
+        (flags.read_only, MsFlags::MS_RDONLY),
+        (flags.nosuid, MsFlags::MS_NOSUID),
+        (flags.nodev, MsFlags::MS_NODEV),
+        (flags.noexec, MsFlags::MS_NOEXEC),
+    ];
+    let flags = set.into_iter().filter(|(set, _)| *set).map(|(_, flag)| flag).collect();
+    mount(Some(fstype), name, Some(fstype), flags, Some(options)).of(Call::Mount)
+}
+
 /// Shows what is at `from` in `dir` at `to` there, too. It makes `dir` the working directory.
 pub fn bind_beside(dir: BorrowedFd<'_>, from: &Path, to: &Path, recursive: bool) -> Result<()> {
     use nix::mount::{MsFlags, mount};

@@ -103,8 +103,10 @@ pub(crate) fn compare(steps: &[Step], calls: &[Call]) -> Vec<String> {
 
 /// Mounts are put somewhere once for each step.
 fn too_many(steps: &[Step], calls: &[Call]) -> Option<String> {
-    let binds = |call: &&Call| call.name == "mount" && call.arguments.contains("MS_BIND");
-    let moved = calls.iter().filter(|call| call.name == "move_mount" || binds(call)).count();
+    let put = |call: &&Call| {
+        call.name == "move_mount" || call.name == "mount" && !call.arguments.contains("MS_PRIVATE")
+    };
+    let moved = calls.iter().filter(put).count();
     // A mapped layer lies hidden until the pivot.
     let layers = |step: &&Step| step.text("kind") == "overlay" && step.text("mapped") == "true";
     let hidden = steps.iter().filter(layers).count() * 2;
@@ -154,7 +156,7 @@ fn account(call: &Call, steps: &[Step]) -> Account {
         "mount" => {
             let private =
                 call.arguments.contains("MS_PRIVATE") && call.arguments.contains("MS_REC");
-            of(&|step| private && step.is(&["private_mounts"]) || covers(step, call))
+            of(&|step| private && step.is(&["private_mounts"]) || at_a_name(step, call))
         }
         "fsopen" => {
             let kind = unquoted(&call.argument(0));
@@ -365,13 +367,17 @@ fn clones(step: &Step, call: &Call) -> bool {
     }
 }
 
-/// The step covers a name at the top of a kernel file system, with itself or with what covers
-/// another one there.
-fn covers(step: &Step, call: &Call) -> bool {
+/// The step mounts something at a name at the top of a file system made here.
+fn at_a_name(step: &Step, call: &Call) -> bool {
     let [from, to] = [0, 1].map(|n| unquoted(&call.argument(n)));
     let itself = step.is(&["read_only_path"]) && from == to;
     let below = step.text("target").rsplit_once('/').is_some_and(|(_, name)| name == to);
-    call.arguments.contains("MS_BIND") && below && (itself || step.is(&["mask"]))
+    let bind = step.is(&["bind"]) && step.text("source") == from;
+    let mount = step.is(&["mount"]) && step.text("fstype") == unquoted(&call.argument(2));
+    match call.arguments.contains("MS_BIND") {
+        true => below && (itself || bind || step.is(&["mask"])),
+        false => below && mount,
+    }
 }
 
 fn limited(call: &Call, steps: &[Step]) -> Account {
