@@ -43,13 +43,14 @@ pub fn closed_at_start(stream: u8) -> bool {
 /// `words` are as many C strings as `count` says, and outlive the call.
 #[must_use]
 pub unsafe fn words(count: c_int, words: *const *const c_char) -> Vec<OsString> {
-    let word = |n| {
-        // SAFETY: there are more than `n`.
-        let word = unsafe { *words.add(n) };
+    let count = usize::try_from(count).unwrap_or_default();
+    // SAFETY: there are as many.
+    let words = unsafe { std::slice::from_raw_parts(words, count) };
+    let word = |word: &*const c_char| {
         // SAFETY: it is a C string.
-        OsStr::from_bytes(unsafe { CStr::from_ptr(word) }.to_bytes()).to_owned()
+        OsStr::from_bytes(unsafe { CStr::from_ptr(*word) }.to_bytes()).to_owned()
     };
-    (0..usize::try_from(count).unwrap_or_default()).map(word).collect()
+    words.iter().map(word).collect()
 }
 
 unsafe extern "C" {
