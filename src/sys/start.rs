@@ -36,6 +36,27 @@ pub fn closed_at_start(stream: u8) -> bool {
     CLOSED.load(Ordering::Relaxed) & (1 << stream.min(7)) != 0
 }
 
+/// Makes a function the program's main, which the C library calls itself.
+///
+/// What the standard library would do first is reading /proc/self/maps and making a stack for its
+/// fault handler, which takes a tenth of a start: a stack that runs out ends this program by a
+/// signal either way.
+#[macro_export]
+macro_rules! entry {
+    ($run:path) => {
+        // SAFETY: no other function is called main.
+        #[allow(unsafe_code, reason = "the name that the C library calls")]
+        #[unsafe(no_mangle)]
+        extern "C" fn main(
+            count: std::ffi::c_int,
+            words: *const *const std::ffi::c_char,
+        ) -> std::ffi::c_int {
+            // SAFETY: they come from the C library.
+            $run(|| unsafe { $crate::sys::words(count, words) }).into()
+        }
+    };
+}
+
 /// The arguments of this process.
 ///
 /// # Safety

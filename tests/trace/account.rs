@@ -374,10 +374,8 @@ fn at_a_name(step: &Step, call: &Call) -> bool {
     let below = step.text("target").rsplit_once('/').is_some_and(|(_, name)| name == to);
     let bind = step.is(&["bind"]) && step.text("source") == from;
     let mount = step.is(&["mount"]) && step.text("fstype") == unquoted(&call.argument(2));
-    match call.arguments.contains("MS_BIND") {
-        true => below && (itself || bind || step.is(&["mask"])),
-        false => below && mount,
-    }
+    let shown = itself || bind || step.is(&["mask"]);
+    below && if call.arguments.contains("MS_BIND") { shown } else { mount }
 }
 
 fn limited(call: &Call, steps: &[Step]) -> Account {
