@@ -47,14 +47,14 @@ pub fn plan(manifest: &Manifest, host: &Host, inputs: &Inputs) -> Result<Plan, V
 fn draw(draft: &mut Draft<'_>) -> Plan {
     let manifest = draft.manifest;
     let isolation = isolation::choose(draft);
-    let identity = identity::choose(draft, &isolation);
-    let groups = groups::choose(draft, &isolation);
+    let mut identity = identity::choose(draft, &isolation);
+    let mut groups = groups::choose(draft, &isolation);
     let streams = streams::choose(draft);
-    let security = security::choose(draft);
+    let mut security = security::choose(draft);
     let network = isolation::network(draft);
     draft.may_degrade();
 
-    let mut init = [
+    let mut init: Vec<_> = [
         vec![
             step(Init::ParentDeathSignal, &default("init")),
             step(Init::NewSession, &default("init")),
@@ -62,9 +62,9 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
         // What needs no id comes first: meanwhile the parent maps them.
         isolation::names(draft, &isolation),
         vec![step(Init::PrivateMounts, &default("mounts"))],
-        identity.map.clone(),
-        groups.join.clone(),
-        identity.enter.clone(),
+        std::mem::take(&mut identity.map),
+        std::mem::take(&mut groups.join),
+        std::mem::take(&mut identity.enter),
         isolation::late(draft, &isolation, &groups),
         rlimits::oom_score(draft),
         vec![step(Init::Undumpable, &default("security"))],
@@ -74,18 +74,21 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
         vec![step(Init::PivotRoot, &root::origin(draft))],
         rlimits::nice(draft),
         vec![rlimits::umask(draft)],
-        identity.set.clone(),
+        std::mem::take(&mut identity.set),
         vec![command::working_dir(draft)],
         // A limit of descriptors may leave none to work with.
         rlimits::steps(draft, &groups),
-        security.init.clone(),
+        std::mem::take(&mut security.init),
     ]
-    .concat();
+    .into_iter()
+    .flatten()
+    .collect();
 
     let mapped = match identity.foreign {
         Some(first) => foreign::map(draft, &mut init, first + identity.uid),
         None => Vec::new(),
     };
+    let attend = std::mem::take(&mut identity.attend);
     let namespaces = isolation.at_clone(&groups);
     let spawn = isolation::spawn(draft, &isolation);
     let verify = Verify {
@@ -99,9 +102,9 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
     Plan {
         name: draft.name.clone(),
         labels: manifest.labels.clone(),
-        prepare: [network, groups.prepare, streams.open.clone()].concat(),
+        prepare: [network, groups.prepare, streams.open.clone()].into_iter().flatten().collect(),
         clone: step(CloneInit { namespaces, into_cgroup: groups.into }, &isolation::origin(draft)),
-        attend: [identity.attend.clone(), mapped, rlimits::raise(draft)].concat(),
+        attend: attend.into_iter().chain(mapped).chain(rlimits::raise(draft)).collect(),
         init,
         command: command::steps(spawn.as_ref(), &streams, security.command, verify),
         spawn,

@@ -127,7 +127,23 @@ impl<T> Named<T> for nix::Result<T> {
 /// Lends `text` as a C string from the stack.
 fn c<T>(call: Call, text: impl AsRef<OsStr>, lend: impl FnOnce(&CStr) -> Result<T>) -> Result<T> {
     let bytes = text.as_ref().as_bytes();
-    let mut buffer = [0u8; libc::PATH_MAX as usize];
+    if bytes.len() < SHORT {
+        lend_from::<SHORT, T>(call, bytes, lend)
+    } else {
+        lend_from::<{ libc::PATH_MAX as usize }, T>(call, bytes, lend)
+    }
+}
+
+/// Most texts are no longer, and to clear room for the others takes as long as a short call.
+const SHORT: usize = 128;
+
+#[inline(never)]
+fn lend_from<const ROOM: usize, T>(
+    call: Call,
+    bytes: &[u8],
+    lend: impl FnOnce(&CStr) -> Result<T>,
+) -> Result<T> {
+    let mut buffer = [0u8; ROOM];
     let room = buffer.get_mut(..bytes.len()).ok_or(call.fault(Errno::ENAMETOOLONG))?;
     room.copy_from_slice(bytes);
     let text = buffer.get(..=bytes.len()).ok_or(call.fault(Errno::ENAMETOOLONG))?;

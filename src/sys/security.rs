@@ -128,7 +128,15 @@ const LONGEST: usize = 4096;
 
 /// Installs a system call filter, for good.
 pub fn install_filter(program: &[(u16, u8, u8, u32)]) -> Result<()> {
-    let mut filter = [libc::sock_filter { code: 0, jt: 0, jf: 0, k: 0 }; LONGEST];
+    // The usual one needs no eight pages of stack, each of which is a fault.
+    if program.len() <= USUAL { install::<USUAL>(program) } else { install::<LONGEST>(program) }
+}
+
+const USUAL: usize = 256;
+
+#[inline(never)]
+fn install<const ROOM: usize>(program: &[(u16, u8, u8, u32)]) -> Result<()> {
+    let mut filter = [libc::sock_filter { code: 0, jt: 0, jf: 0, k: 0 }; ROOM];
     let room = filter.get_mut(..program.len()).ok_or(Call::Seccomp.fault(Errno::E2BIG))?;
     for (to, &(code, jt, jf, k)) in room.iter_mut().zip(program) {
         *to = libc::sock_filter { code, jt, jf, k };
