@@ -392,9 +392,10 @@ fn account_file(root: &OwnedFd, path: &str) -> Found {
         Found::File(_) => {}
         other => return other,
     }
-    let mut bytes = Vec::new();
-    match std::fs::File::from(file).take(LONGEST).read_to_end(&mut bytes) {
-        Ok(_) => Found::File(Some(String::from_utf8_lossy(&bytes).into_owned())),
+    match bytes(file) {
+        // Half a line might name another account.
+        Ok(None) => Found::Denied("it is longer than 1 MiB".to_owned()),
+        Ok(Some(bytes)) => Found::File(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) => Found::Denied(reason(&error)),
     }
 }
@@ -406,12 +407,18 @@ fn text(file: sys::Result<OwnedFd>) -> Found {
         Ok(_) => return Found::Other("not a file any more"),
         Err(fault) => return Found::Denied(fault.errno.desc().to_lowercase()),
     };
-    let mut bytes = Vec::new();
-    match std::fs::File::from(file).take(LONGEST + 1).read_to_end(&mut bytes) {
+    let plain = |bytes| String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
+    match bytes(file) {
+        Ok(bytes) => Found::File(bytes.and_then(plain)),
         Err(error) => Found::Denied(reason(&error)),
-        Ok(length) if length as u64 > LONGEST => Found::File(None),
-        Ok(_) => Found::File(String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))),
     }
+}
+
+/// All of a file; none of one that is too long.
+fn bytes(file: OwnedFd) -> std::io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    let length = std::fs::File::from(file).take(LONGEST + 1).read_to_end(&mut bytes)?;
+    Ok(Some(bytes).filter(|_| length as u64 <= LONGEST))
 }
 
 /// The whole disk that a block device is a partition of.

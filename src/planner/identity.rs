@@ -135,13 +135,11 @@ fn unknown<'n>(
         .filter(|(distance, _)| *distance <= 2)
         .map_or_else(|| "a".to_owned(), |(_, known)| format!("did you mean `{known}`? A"));
     let path = format!("/etc/{file}");
-    let text = match draft.inputs.inside.get(&path) {
-        Some(Found::Denied(reason)) => {
-            format!(
-                "the root file system's {path}, which may know {what} `{name}`, can't be read: {reason}"
-            )
+    let text = match unread(draft, &path) {
+        Some(why) => {
+            format!("the root file system's {path}, which may know {what} `{name}`, {why}")
         }
-        _ => format!("the root file system's {path} has no {what} `{name}`"),
+        None => format!("the root file system's {path} has no {what} `{name}`"),
     };
     let help = format!("{near} number needs no entry there");
     draft.wrong(
@@ -151,6 +149,17 @@ fn unknown<'n>(
         "not known inside",
         help,
     );
+}
+
+/// Why a file of accounts was not read, where it is there.
+fn unread(draft: &Draft<'_>, path: &str) -> Option<String> {
+    match draft.inputs.inside.get(path)? {
+        Found::Denied(reason) => Some(format!("can't be read: {reason}")),
+        Found::Other(kind) => Some(format!("is no file, but {kind}")),
+        Found::Directory => Some("is no file, but a directory".to_owned()),
+        Found::Device(..) => Some("is no file, but a device".to_owned()),
+        _ => None,
+    }
 }
 
 /// Capabilities that are worth nothing with a single id.

@@ -102,7 +102,8 @@ impl Hostile {
     /// Runs this manifest, as root or as a user.
     #[track_caller]
     fn up(&self, caller: fn() -> Command, manifest: &str) -> Ran {
-        let text = format!("name: hostile\n{manifest}\n")
+        let name = self.place.parent().unwrap().file_name().unwrap().display();
+        let text = format!("name: {name}\n{manifest}\n")
             .replace("ROOT", &self.root("").display().to_string())
             .replace("TRAP", &self.trap().display().to_string());
         let file = self.place.join("box.yaml");
@@ -365,7 +366,10 @@ mod thrown_away {
             command
         };
         let ran = hostile.up(limited, "command: [/bin/probe]\nrootfs: ROOT\nuser: someone");
-        assert_eq!(ran.code(), 125, "{ran:?}");
+        ran.expect(125).says("can't be read: it is longer than 1 MiB");
+        hostile.put("etc/passwd", Thing::Fifo);
+        let ran = hostile.up(limited, "command: [/bin/probe]\nrootfs: ROOT\nuser: someone");
+        ran.expect(125).says("is no file, but a FIFO");
     }
 
     #[test]
