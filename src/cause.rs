@@ -21,6 +21,7 @@ use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
+use nix::sys::signal::Signal;
 
 use crate::diagnostic::{Place, Problem};
 use crate::host::Host;
@@ -29,7 +30,7 @@ use crate::plan::{
 };
 use crate::report::Failure;
 use crate::source::Pointer;
-use crate::sys::Fault;
+use crate::sys::{Fault, Status};
 
 use finding::Finding;
 use look::View;
@@ -62,6 +63,19 @@ pub fn outside(plan: &Plan, n: u16, fault: Fault) -> Option<String> {
         scene.why(action(plan, n)?.0, fault)
     };
     scarcity::descriptors(fault.errno).or_else(look).map(Finding::encode)
+}
+
+/// Says how init ended, where it could not say so itself.
+#[must_use]
+pub fn vanished(status: Status) -> String {
+    let how = match status {
+        Status::Exit(code) => format!("ended with code {code}"),
+        Status::Signal(number) => match Signal::try_from(number) {
+            Ok(signal) => format!("was killed by {signal}"),
+            Err(_) => format!("was killed by signal {number}"),
+        },
+    };
+    Finding::only(format!("init {how} before the command ran, without a word")).encode()
 }
 
 /// Says what failed, why, what asked for it, and what to do.
@@ -107,6 +121,10 @@ fn sentence(what: &str, found: Option<&Finding>, fault: Fault) -> String {
 
 fn label(origin: Option<&Origin>) -> String {
     match origin {
+        // It is always written.
+        Some(Origin { key, default: true }) if *key == Pointer::root().key("command") => {
+            "every command has this step".to_owned()
+        }
         Some(Origin { key, default: true }) => format!("by default: `{key}` is not written"),
         Some(_) => "this asked for it".to_owned(),
         None => "of this sandbox".to_owned(),

@@ -6,12 +6,13 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use crate::plan::{Command, Namespace, Plan, Prepare, Step, Stream};
 use crate::report::{Ending, Failure, Figures, Outcome, Time};
 use crate::sys::supervise::{Signals, Window};
-use crate::sys::{self, Call, Fault, Image, Twin};
+use crate::sys::{self, Call, Fault, Image, Status, Twin};
 
 mod attend;
 mod cgroup;
@@ -88,6 +89,14 @@ fn failed(failure: Failure) -> Outcome {
 /// Names the step that a fault belongs to.
 fn failure(n: u16) -> impl Fn(Fault) -> Failure {
     move |fault| Failure { n, fault, evidence: None }
+}
+
+/// Init ended before the command ran, and could not say why: somebody killed it, or the line to
+/// its parent failed.
+fn vanished(plan: &Plan, status: Status) -> Failure {
+    let n = plan.clone.n;
+    let evidence = Some(crate::cause::vanished(status));
+    Failure { n, fault: Call::Recvmsg.fault(Errno::ECONNRESET), evidence }
 }
 
 struct Run<'p> {

@@ -55,6 +55,9 @@ pub struct Host {
     pub nice: i8,
     /// The machine has swap.
     pub swap: bool,
+    /// What could not be looked at, and why: nothing is planned then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<String>,
 }
 
 /// A limit of setrlimit(2); none is unlimited.

@@ -59,6 +59,8 @@ pub struct Inputs {
     /// Of every block device that `limits.io` names and that is a partition: its whole disk,
     /// by `MAJ:MIN`.
     pub disks: BTreeMap<String, String>,
+    /// What could not be looked at, and why: nothing is planned then.
+    pub unseen: Option<String>,
 }
 
 impl Inputs {

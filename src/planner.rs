@@ -28,6 +28,7 @@ use crate::host::Host;
 use crate::inputs::Inputs;
 use crate::manifest::Manifest;
 use crate::plan::{CloneInit, Init, Plan, Step, Supervise, Verify};
+use crate::source::Pointer;
 use draft::{Draft, default, step};
 
 pub use command::PATH;
@@ -40,6 +41,15 @@ pub(crate) use groups::endure as endure_cpus;
 /// Draws the plan of a manifest for a host, or says everything that keeps it from being drawn.
 pub fn plan(manifest: &Manifest, host: &Host, inputs: &Inputs) -> Result<Plan, Vec<Problem>> {
     let mut draft = Draft::new(manifest, host, inputs);
+    for what in host.unseen.iter().chain(&inputs.unseen) {
+        draft.wrong(
+            "look_failed",
+            &Pointer::root(),
+            format!("this could not be looked at, and no plan is drawn without it: {what}"),
+            "",
+            "try again, or see to what the machine is short of",
+        );
+    }
     let plan = draw(&mut draft);
     draft.finish(plan)
 }

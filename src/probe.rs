@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 use crate::capability::Capability;
@@ -30,7 +31,7 @@ pub fn host(manifest: Option<&Manifest>) -> Host {
     // It may map ids and give up groups as it likes.
     let privileged = initial || root && ids::may_give_up_groups();
     let userns = wants(|manifest| manifest.userns == Userns::Auto);
-    Host {
+    let host = Host {
         kernel: sys::release(),
         uid,
         gid,
@@ -56,7 +57,9 @@ pub fn host(manifest: Option<&Manifest>) -> Host {
         oom_score_adj: kernel::oom_score_adj(),
         nice: sys::nice(),
         swap: wants(|m| m.limits.memory.is_some()) && kernel::swap(),
-    }
+        unseen: None,
+    };
+    Host { unseen: sys::take_unseen(), ..host }
 }
 
 /// Whether the caller has these capabilities.
@@ -116,9 +119,17 @@ const RESOURCES: [(Ulimit, Resource); 16] = [
 /// reason to see none of the others.
 fn text(path: impl AsRef<Path>) -> Option<String> {
     let mut bytes = Vec::with_capacity(4096);
-    File::open(path).ok()?.take(LONGEST).read_to_end(&mut bytes).ok()?;
+    let mut read = || File::open(&path)?.take(LONGEST).read_to_end(&mut bytes);
+    if let Err(error) = read() {
+        unseen(&path.as_ref().to_string_lossy(), &error);
+        return None;
+    }
     let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Some(String::from_utf8(bytes).unwrap_or_else(|error| lossy(error.as_bytes())))
+}
+
+fn unseen(what: &str, error: &std::io::Error) {
+    sys::unseen(what, error.raw_os_error().map_or(Errno::EIO, Errno::from_raw));
 }
 
 /// No such file is longer, not even the mounts of a host with thousands of them.

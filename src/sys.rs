@@ -90,6 +90,12 @@ pub struct Fault {
     pub errno: Errno,
 }
 
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.call, self.errno.desc())
+    }
+}
+
 /// What a call returns.
 pub type Result<T> = std::result::Result<T, Fault>;
 

@@ -17,6 +17,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("bad_flag", "tests/cli.rs"),
     ("command_not_executable", "tests/causes.rs"),
     ("command_not_found", "tests/causes.rs"),
+    ("look_failed", "tests/faults.rs"),
     ("more_faults", "hostile files below"),
     ("step_failed", "tests/causes.rs"),
     ("too_large", "hostile files below"),

@@ -223,8 +223,8 @@ impl Tree {
 
     /// Shows something of the host.
     pub(super) fn bind(&mut self, bind: &Bind) -> Result<()> {
-        if self.bind_node(bind).is_ok() {
-            return Ok(());
+        if let Ok(flagged) = self.bind_node(bind) {
+            return flagged;
         }
         let tree = match self.source(bind) {
             Err(Fault { errno: Errno::ENOENT | Errno::ENOTDIR, .. }) if bind.optional => {
@@ -241,8 +241,9 @@ impl Tree {
     }
 
     /// Shows a node in our /dev by mount(2), which makes no mount namespace for the copy to wait
-    /// in. Where it fails, the longer way tells why.
-    fn bind_node(&self, bind: &Bind) -> Result<()> {
+    /// in. Where it fails, the longer way tells why; not once it lies there, for that would put
+    /// another one above.
+    fn bind_node(&self, bind: &Bind) -> Result<Result<()>> {
         let unfit = Call::Mount.fault(Errno::EINVAL);
         let (dir, name) = self.top(AnchorKind::Ours, &bind.target).ok_or(unfit)?;
         let seen = sys::seen_at(AT_FDCWD, &bind.source)?;
@@ -251,7 +252,7 @@ impl Tree {
         }
         self.place(&bind.target, bind.make_target, false)?;
         sys::bind_beside(dir, &bind.source, name, false)?;
-        sys::set_mount_at(dir, name, bind.flags)
+        Ok(sys::set_mount_at(dir, name, bind.flags))
     }
 
     /// Copies the host's root for this step: once the new root lies over it, a copy would show

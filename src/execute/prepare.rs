@@ -90,6 +90,7 @@ fn perform(
 /// Between mkdir and lock another run's sweep may take the group for one that was left: then
 /// it is made again.
 fn make_cgroup(path: &Path, undo: &mut Undo) -> Result<()> {
+    let mut failed = Call::Mkdir.fault(Errno::EAGAIN);
     for _ in 0..8 {
         match sys::mkdirat(AT_FDCWD, path, 0o755) {
             // Left by one that had our pid: it is empty, or this is no end of trying.
@@ -99,22 +100,32 @@ fn make_cgroup(path: &Path, undo: &mut Undo) -> Result<()> {
             }
             made => made?,
         }
-        // Whatever the caller's umask.
-        sys::chmod(AT_FDCWD, path, 0o755)?;
-        let dir = match sys::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY) {
-            Err(Fault { errno: Errno::ENOENT, .. }) => continue,
-            Err(fault) => {
-                _ = sys::rmdir(path);
-                return Err(fault);
+        match claim(path) {
+            Ok(Some(lock)) => {
+                undo.push(Made::Cgroup { path: path.to_owned(), _lock: lock });
+                return Ok(());
             }
-            Ok(dir) => dir,
-        };
-        if lock(dir.as_fd()) && path.is_dir() {
-            undo.push(Made::Cgroup { path: path.to_owned(), _lock: dir });
-            return Ok(());
+            Ok(None) => {}
+            Err(fault) => {
+                failed = fault;
+                break;
+            }
         }
     }
-    Err(Call::Mkdir.fault(Errno::EAGAIN))
+    _ = sys::rmdir(path);
+    Err(failed)
+}
+
+/// The lock of a group that was made just now; none if another run has taken the group away.
+fn claim(path: &Path) -> Result<Option<OwnedFd>> {
+    // Whatever the caller's umask.
+    match sys::chmod(AT_FDCWD, path, 0o755)
+        .and_then(|()| sys::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY))
+    {
+        Err(Fault { errno: Errno::ENOENT, .. }) => Ok(None),
+        Err(fault) => Err(fault),
+        Ok(dir) => Ok(Some(dir).filter(|dir| lock(dir.as_fd()) && path.is_dir())),
+    }
 }
 
 fn enable(path: &Path, controllers: &[String]) -> Result<()> {

@@ -84,7 +84,7 @@ impl<'p> Watch<'p> {
                 Target::Standard(stream) => Sink::standard(stream),
                 Target::File(file) => Ok(Sink::of(file)),
             };
-            let failed = |fault| troubles.push(format!("output can't be passed on: {fault:?}"));
+            let failed = |fault| troubles.push(format!("output can't be passed on: {fault}"));
             sink.map_err(failed).ok().map(|sink| Relay::new(from, sink))
         };
         let counted = counted.into_iter().filter_map(&mut relay).collect();
@@ -246,7 +246,7 @@ impl<'p> Watch<'p> {
     fn ended(&mut self) {
         self.listen();
         if let Err(fault) = self.child.reap() {
-            self.troubles.push(format!("init could not be waited for: {fault:?}"));
+            self.troubles.push(format!("init could not be waited for: {fault}"));
         }
         if !self.is_alone() {
             cgroup::kill_all(&self.plan.supervise.accounts);
@@ -441,6 +441,9 @@ impl<'p> Watch<'p> {
             (Some(reason), _, _) => reason.ending(),
             (None, Some(failure), _) => ending(self.plan, failure.clone()),
             (None, None, _) if starved => Ending::Memory,
+            (None, None, status) if self.heard.running.is_none() => {
+                Ending::Setup(super::vanished(self.plan, status))
+            }
             (None, None, Status::Exit(0)) => Ending::Ok,
             (None, None, Status::Exit(code)) => Ending::Exit(code),
             (None, None, Status::Signal(signal)) => Ending::Signal(signal),

@@ -34,11 +34,10 @@ impl Made {
         match self {
             Self::Cgroup { path, .. } => super::cgroup::remove(&path).map_err(|fault| {
                 let path = path.display().to_string();
-                let (call, errno) = (fault.call, fault.errno);
-                format!("the control group {} stays: {call}: {errno}", path.escape_default())
+                format!("the control group {} stays: {fault}", path.escape_default())
             }),
             Self::Network { before } => sys::supervise::enter_network(&before)
-                .map_err(|fault| format!("the runner stays in the sandbox's network: {fault:?}")),
+                .map_err(|fault| format!("the runner stays in the sandbox's network: {fault}")),
         }
     }
 }

@@ -97,6 +97,9 @@ codes! {
     "duplicate_key": "A key stands twice in one mapping.",
         "One of the two would be lost in silence.",
         "Keep one.";
+    "look_failed": "A look at the machine failed for want of something.",
+        "What was not seen might be taken for missing, and a limit or a mount be left out.",
+        "Try again; the message names the file and what is short: memory, descriptors, a broken disk.";
     "merge_key": "A merge key (`<<`) stands in a mapping.",
         "What it brings can't be seen at the place, and nothing tells which value wins.",
         "Write the keys out.";

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::Metadata;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -46,6 +45,7 @@ impl Inputs {
         if nix::unistd::geteuid().is_root() && manifest.userns == Userns::Auto {
             inputs.filesystems(manifest);
         }
+        inputs.unseen = sys::take_unseen();
         inputs
     }
 
@@ -65,22 +65,23 @@ impl Inputs {
         }));
         for path in all {
             let path = self.base.join(path);
-            if let Ok(seen) = nix::sys::statfs::statfs(&path) {
-                self.filesystems.insert(path, seen.filesystem_type().0);
+            match nix::sys::statfs::statfs(&path) {
+                Ok(seen) => _ = self.filesystems.insert(path, seen.filesystem_type().0),
+                Err(errno) => sys::unseen(&path.to_string_lossy(), errno),
             }
         }
     }
 
     fn see(&mut self, path: &Path) {
         let path = self.place(path);
-        let found = found(std::fs::metadata(&path));
+        let found = found(&path);
         self.note(path, found);
     }
 
     /// The same for what may well be missing.
     fn glance(&mut self, path: &Path) {
         let path = self.place(path);
-        let found = found(std::fs::metadata(&path));
+        let found = found(&path);
         self.paths.insert(path, found);
     }
 
@@ -89,8 +90,8 @@ impl Inputs {
         if matches!(self.paths.get(&path), Some(Found::File(Some(_)))) {
             return;
         }
-        let found = match found(std::fs::metadata(&path)) {
-            Found::File(_) => text(sys::open(&path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)),
+        let found = match found(&path) {
+            Found::File(_) => text(&path, sys::open(&path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)),
             other => other,
         };
         self.note(path, found);
@@ -126,7 +127,10 @@ impl Inputs {
         let path = PathBuf::from(path);
         let found = match std::fs::read_link(&path) {
             Ok(to) => Found::Link(to.to_string_lossy().into_owned()),
-            Err(_) => found(std::fs::metadata(&path)),
+            Err(error) => {
+                unseen(&path, &error);
+                found(&path)
+            }
         };
         self.paths.insert(path, found);
     }
@@ -140,8 +144,9 @@ impl Inputs {
             RootSource::Dir(dir) => {
                 self.see(dir);
                 let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-                if let Ok(root) = sys::open(&self.place(dir), flags) {
-                    self.inside(manifest, &root);
+                match sys::open(&self.place(dir), flags) {
+                    Ok(root) => self.inside(manifest, &root),
+                    Err(fault) => sys::unseen(&dir.to_string_lossy(), fault.errno),
                 }
             }
         }
@@ -288,11 +293,14 @@ fn names_groups(manifest: &Manifest) -> bool {
     manifest.user.group.as_ref().is_some_and(name) || manifest.groups.iter().any(name)
 }
 
-fn found(metadata: std::io::Result<Metadata>) -> Found {
-    let metadata = match metadata {
+fn found(path: &Path) -> Found {
+    let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if is_missing(&error) => return Found::Missing,
-        Err(error) => return Found::Denied(reason(&error)),
+        Err(error) => {
+            unseen(path, &error);
+            return Found::Denied(reason(&error));
+        }
     };
     let kind = metadata.file_type();
     let device = |letter| Found::Device(letter, major(metadata.rdev()), minor(metadata.rdev()));
@@ -333,6 +341,10 @@ fn hint(path: &Path) -> Option<String> {
 /// As many entries of a directory as are compared.
 const ENTRIES: usize = 10_000;
 
+fn unseen(path: &Path, error: &std::io::Error) {
+    sys::unseen(&path.to_string_lossy(), Errno::from_raw(error.raw_os_error().unwrap_or(0)));
+}
+
 fn is_missing(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
@@ -358,13 +370,22 @@ fn minor(number: u64) -> u32 {
 fn stands(root: &OwnedFd, path: &str) -> Found {
     match sys::resolve(root.as_fd(), Path::new(path), OFlag::O_PATH, 0) {
         Err(fault) if matches!(fault.errno, Errno::ENOENT | Errno::ENOTDIR) => Found::Missing,
-        Err(fault) => Found::Denied(fault.errno.desc().to_lowercase()),
+        Err(fault) => {
+            sys::unseen(path, fault.errno);
+            Found::Denied(fault.errno.desc().to_lowercase())
+        }
         Ok(file) => kind(&file),
     }
 }
 
 fn kind(file: &OwnedFd) -> Found {
-    let Ok(stat) = nix::sys::stat::fstat(file) else { return Found::Other("something odd") };
+    let stat = match nix::sys::stat::fstat(file) {
+        Ok(stat) => stat,
+        Err(errno) => {
+            sys::unseen("an open file", errno);
+            return Found::Other("something odd");
+        }
+    };
     let device = |letter| Found::Device(letter, major(stat.st_rdev), minor(stat.st_rdev));
     match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
         SFlag::S_IFDIR => Found::Directory,
@@ -385,7 +406,10 @@ fn account_file(root: &OwnedFd, path: &str) -> Found {
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let file = match sys::resolve(root.as_fd(), Path::new(path), flags, 0) {
         Ok(file) => file,
-        Err(fault) => return Found::Denied(fault.errno.desc().to_lowercase()),
+        Err(fault) => {
+            sys::unseen(path, fault.errno);
+            return Found::Denied(fault.errno.desc().to_lowercase());
+        }
     };
     // It may have been swapped since; a regular file never blocks.
     match kind(&file) {
@@ -396,21 +420,30 @@ fn account_file(root: &OwnedFd, path: &str) -> Found {
         // Half a line might name another account.
         Ok(None) => Found::Denied("it is longer than 1 MiB".to_owned()),
         Ok(Some(bytes)) => Found::File(Some(String::from_utf8_lossy(&bytes).into_owned())),
-        Err(error) => Found::Denied(reason(&error)),
+        Err(error) => {
+            unseen(Path::new(path), &error);
+            Found::Denied(reason(&error))
+        }
     }
 }
 
 /// The text of a file that was opened without blocking.
-fn text(file: sys::Result<OwnedFd>) -> Found {
+fn text(path: &Path, file: sys::Result<OwnedFd>) -> Found {
     let file = match file {
         Ok(file) if matches!(kind(&file), Found::File(_)) => file,
         Ok(_) => return Found::Other("not a file any more"),
-        Err(fault) => return Found::Denied(fault.errno.desc().to_lowercase()),
+        Err(fault) => {
+            sys::unseen(&path.to_string_lossy(), fault.errno);
+            return Found::Denied(fault.errno.desc().to_lowercase());
+        }
     };
     let plain = |bytes| String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
     match bytes(file) {
         Ok(bytes) => Found::File(bytes.and_then(plain)),
-        Err(error) => Found::Denied(reason(&error)),
+        Err(error) => {
+            unseen(path, &error);
+            Found::Denied(reason(&error))
+        }
     }
 }
 

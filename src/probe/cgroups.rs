@@ -93,17 +93,22 @@ fn wants(manifest: &Manifest, controller: &str) -> bool {
 /// The mounted hierarchies. The first of each kind counts, and a host may have ten thousand other
 /// mounts, of which the kernel tells slowly: nothing is read beyond the last that is looked for.
 fn mounts(own: &[Own]) -> Option<Vec<Mount>> {
-    let mut table = BufReader::new(File::open("/proc/self/mountinfo").ok()?).take(super::LONGEST);
+    let read = read_mounts(own);
+    read.map_err(|error| super::unseen("/proc/self/mountinfo", &error)).ok()
+}
+
+fn read_mounts(own: &[Own]) -> std::io::Result<Vec<Mount>> {
+    let mut table = BufReader::new(File::open("/proc/self/mountinfo")?).take(super::LONGEST);
     let mut found: Vec<Mount> = Vec::new();
     let mut line = Vec::new();
     while own.iter().any(|own| !found.iter().any(|mount| mount.holds(own))) {
         line.clear();
-        if table.read_until(b'\n', &mut line).ok()? == 0 {
+        if table.read_until(b'\n', &mut line)? == 0 {
             break;
         }
         found.extend(Mount::read(String::from_utf8_lossy(&line).trim_end_matches('\n')));
     }
-    Some(found)
+    Ok(found)
 }
 
 /// A mounted hierarchy.
@@ -260,7 +265,7 @@ impl Looker<'_> {
     fn delegated(&self, hierarchy: &mut Hierarchy, parent: &Path) {
         let control = parent.join("cgroup.subtree_control");
         let on = words(&control);
-        if access(&control, AccessFlags::W_OK).is_ok() {
+        if is_writable(&control) {
             hierarchy.controllers = words(&parent.join("cgroup.controllers"));
             let off = hierarchy.controllers.iter().filter(|name| !on.contains(name));
             hierarchy.enable = off.cloned().collect();
@@ -291,6 +296,11 @@ fn is_marked(dir: &Path) -> bool {
     path.is_ok_and(|path| crate::sys::has_attribute(&path, c"user.delegate", b"1"))
 }
 
+fn is_writable(path: &Path) -> bool {
+    let may = access(path, AccessFlags::W_OK);
+    may.map_err(|errno| crate::sys::unseen(&path.to_string_lossy(), errno)).is_ok()
+}
+
 /// Why no group can be made in this one.
 fn closed(dir: &Path) -> Option<String> {
     let dir_ = dir.display();
@@ -300,7 +310,10 @@ fn closed(dir: &Path) -> Option<String> {
             Some(format!("the control groups at {dir_} are mounted read-only, as in a container"))
         }
         Err(Errno::ENOENT) => Some(format!("there is no control group {dir_}")),
-        Err(_) => Some(format!("the caller may not make a group in {dir_}")),
+        Err(errno) => {
+            crate::sys::unseen(&dir_.to_string(), errno);
+            Some(format!("the caller may not make a group in {dir_}"))
+        }
     }
 }
 
@@ -328,7 +341,7 @@ fn nearest(mount: &Path, own: &Path) -> (Option<PathBuf>, Option<String>) {
 fn shut(dir: &Path) -> Option<String> {
     let procs = dir.join("cgroup.procs");
     let why = || format!("the caller may not move processes in {}", dir.display());
-    closed(dir).or_else(|| access(&procs, AccessFlags::W_OK).is_err().then(why))
+    closed(dir).or_else(|| (!is_writable(&procs)).then(why))
 }
 
 /// Whether a group of ours can be made in this one. The root of all may hold processes and hand

@@ -1,8 +1,42 @@
 //! What this process is, asked without changing it.
 
+use std::cell::RefCell;
+
+use nix::errno::Errno;
 use nix::libc;
+use nix::sys::resource::{Resource, getrlimit};
 
 use super::ask;
+
+thread_local! {
+    static UNSEEN: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Notes that a look at `what` failed, if that says nothing about it: nobody knows then what
+/// stands there, and a plan that took it for missing would hold less than was asked for.
+pub fn unseen(what: &str, errno: Errno) {
+    use Errno::{
+        EACCES, EINVAL, ELOOP, ENAMETOOLONG, ENODATA, ENODEV, ENOENT, ENOSYS, ENOTDIR, EOPNOTSUPP,
+        EPERM, EROFS, ESRCH,
+    };
+    let told = [EACCES, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, EROFS];
+    let lacked = [ENODATA, ENODEV, ENOSYS, EOPNOTSUPP, ESRCH];
+    if !told.contains(&errno) && !lacked.contains(&errno) {
+        let why = match (errno, getrlimit(Resource::RLIMIT_NOFILE)) {
+            (Errno::EMFILE, Ok((most, _))) => {
+                format!("this process may have no more than {most} files open (`ulimit -n`)")
+            }
+            _ => errno.desc().to_lowercase(),
+        };
+        UNSEEN.with_borrow_mut(|first| _ = first.get_or_insert(format!("{what}: {why}")));
+    }
+}
+
+/// The first look that failed since this was asked last.
+#[must_use]
+pub fn take_unseen() -> Option<String> {
+    UNSEEN.take()
+}
 
 /// The kernel's release (uname(2)).
 #[must_use]
@@ -66,6 +100,9 @@ pub fn landlock_version() -> u8 {
     // SAFETY: without attributes and with this flag the call only answers.
     let returned =
         unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, null, 0usize, VERSION) };
+    if returned < 0 {
+        unseen("the version of Landlock", Errno::last());
+    }
     u8::try_from(returned).unwrap_or(0)
 }
 
@@ -77,6 +114,9 @@ pub fn is_mount_point(path: &std::ffi::CStr) -> bool {
     let flags = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT;
     // SAFETY: `path` and `status` outlive the call.
     let returned = unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), flags, 0, &raw mut status) };
+    if returned < 0 {
+        unseen(&path.to_string_lossy(), Errno::last());
+    }
     let bit = u64::from(libc::STATX_ATTR_MOUNT_ROOT.unsigned_abs());
     returned == 0 && status.stx_attributes & bit != 0
 }

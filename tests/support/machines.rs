@@ -48,5 +48,6 @@ pub fn inputs(stem: &str) -> Inputs {
         disks: BTreeMap::new(),
         hints: BTreeMap::new(),
         real: BTreeMap::new(),
+        unseen: None,
     }
 }

@@ -10,7 +10,7 @@ use nix::libc;
 use super::Scene;
 use crate::capability::Capability;
 use crate::plan::{Command, Stream, Verify};
-use crate::sys::{self, Call, Named, Result};
+use crate::sys::{self, Call, Fault, Named, Result};
 
 impl Scene<'_> {
     /// Performs the last scene, and becomes the command.
@@ -63,8 +63,12 @@ impl Scene<'_> {
     fn landlock(&self, abi: u8) -> Result<()> {
         let rules = self.rules.as_ref().ok_or(Call::LandlockRestrictSelf.fault(Errno::EBADF))?;
         for stream in [0, 1, 2].map(sys::stream) {
-            if sys::seen(stream).is_ok_and(|seen| is_file(seen.st_mode)) {
-                sys::allow(rules.as_fd(), stream, sys::file_rights(abi))?;
+            match sys::seen(stream) {
+                Err(Fault { errno: Errno::EBADF, .. }) => {}
+                seen if is_file(seen?.st_mode) => {
+                    sys::allow(rules.as_fd(), stream, sys::file_rights(abi))?;
+                }
+                _ => {}
             }
         }
         sys::restrict(rules.as_fd())
