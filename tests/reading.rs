@@ -1,6 +1,7 @@
 //! Generated manifests, good and bad: who reads them agrees on them, and nobody falls over them.
 //!
-//! The seeds are fixed: a run of these tests is the same everywhere.
+//! The seeds are fixed: a run of these tests is the same everywhere. PROPTEST_CASES=100000 makes
+//! each of them try as many texts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "reading/generate.rs"]
@@ -22,9 +23,15 @@ use sixdocker::render;
 use sixdocker::source::{self, Document, Kind, Node, Source};
 use support::{need_oracle, oracles, project, run_for};
 
-fn config(cases: u32) -> Config {
+/// So many texts, where nobody asks for another number.
+fn cases(usual: u32) -> u32 {
+    let asked = std::env::var("PROPTEST_CASES");
+    asked.map_or(usual, |number| number.parse().expect("a number"))
+}
+
+fn config(usual: u32) -> Config {
     Config {
-        cases,
+        cases: cases(usual),
         rng_seed: RngSeed::Fixed(6),
         failure_persistence: None,
         max_shrink_iters: 20_000,
@@ -120,13 +127,13 @@ fn the_schema_and_the_typed_reading_agree() {
     let schema = sixdocker::schema::manifest();
     let mut runner = TestRunner::new(config(1));
     let strategy = (choices(), any::<bool>());
-    let made = (0..3000).map(|_| {
+    let made = (0..cases(3000)).map(|_| {
         let (choices, plain) = strategy.new_tree(&mut runner).unwrap().current();
         yaml(&Maker::new(schema, choices).manifest(), plain)
     });
     let every = every_text(schema);
     let texts: Vec<String> = every.iter().map(|one| yaml(one, false)).chain(made).collect();
-    let verdicts = judged(&texts);
+    let verdicts: Vec<_> = texts.chunks(5000).flat_map(judged).collect();
     assert_eq!(verdicts.len(), texts.len());
     let mut faults = Vec::new();
     let mut good = 0;
