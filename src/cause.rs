@@ -247,6 +247,7 @@ impl Scene<'_> {
             // runner looks.
             Prepare::StartScope { .. } | Prepare::WatchMemory { .. } => None,
             Prepare::JoinNetwork { path } => identity::join(self, path, fault),
+            Prepare::LockLayer { path } => overlay::layer(self, path, fault),
             Prepare::OpenStream { path, .. } => process::stream(self, path, fault),
         }
     }

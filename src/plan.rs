@@ -113,6 +113,9 @@ pub enum Prepare {
     WatchMemory { path: PathBuf },
     /// Enters an existing network namespace, which init inherits.
     JoinNetwork { path: PathBuf },
+    /// Locks the directory of a layer that is kept, for as long as the runner lives: of two
+    /// overlays that write to one, the kernel says that neither shows what it should.
+    LockLayer { path: PathBuf },
     /// Opens a file as one of the command's standard streams (0, 1, 2).
     OpenStream { stream: u8, path: PathBuf },
 }

@@ -112,7 +112,12 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
     Plan {
         name: draft.name.clone(),
         labels: manifest.labels.clone(),
-        prepare: [network, groups.prepare, streams.open.clone()].into_iter().flatten().collect(),
+        prepare: root::lock(draft)
+            .into_iter()
+            .chain(network)
+            .chain(groups.prepare)
+            .chain(streams.open.clone())
+            .collect(),
         clone: step(CloneInit { namespaces, into_cgroup: groups.into }, &isolation::origin(draft)),
         attend: attend.into_iter().chain(mapped).chain(rlimits::raise(draft)).collect(),
         init,

@@ -617,6 +617,24 @@ fn a_layer_on_an_overlay_is_named() {
 }
 
 #[test]
+fn a_layer_that_another_writes_to_is_named() {
+    if !need("flock") {
+        return;
+    }
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        fs::create_dir(stage.temp.join("keep")).unwrap();
+        stage.give(who);
+        let text = "rootfs:\n  path: ./root\n  write: {keep: ./keep}\ncommand: [\"true\"]\n";
+        stage.up(who, text).expect(0);
+        // As a sandbox that runs does.
+        let shell = format!("flock {} \"$@\"", stage.temp.join("keep").display());
+        let ran = stage.up_in(who, &shell, text).expect(125);
+        ran.says("another sandbox uses the layer").says("box.yaml:3");
+    }
+}
+
+#[test]
 fn a_layer_that_is_full_is_named() {
     for who in Who::all() {
         let stage = Stage::new(who);

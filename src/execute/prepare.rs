@@ -78,6 +78,7 @@ fn perform(
             Ok(())
         }
         Prepare::JoinNetwork { path } => join_network(path, undo),
+        Prepare::LockLayer { path } => lock_layer(path, undo),
         Prepare::OpenStream { stream, path } => open_stream(*stream, path).map(|file| {
             if let Some(place) = prepared.streams.get_mut(usize::from(*stream)) {
                 *place = Some(file);
@@ -145,6 +146,15 @@ fn hold(path: &Path, holder: &Path, controllers: &[String], undo: &mut Undo) -> 
         }
     }
     held
+}
+
+fn lock_layer(path: &Path, undo: &mut Undo) -> Result<()> {
+    let dir = sys::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+    if !lock(dir.as_fd()) {
+        return Err(Call::Flock.fault(Errno::EBUSY));
+    }
+    undo.push(Made::Lock { _layer: dir });
+    Ok(())
 }
 
 fn join_network(path: &Path, undo: &mut Undo) -> Result<()> {

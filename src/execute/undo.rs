@@ -14,6 +14,8 @@ pub(super) struct Undo(Vec<Made>);
 pub(super) enum Made {
     /// A control group. It is locked as long as its runner lives.
     Cgroup { path: PathBuf, _lock: OwnedFd },
+    /// A layer's directory is locked.
+    Lock { _layer: OwnedFd },
     /// The runner left this network namespace.
     Network { before: OwnedFd },
 }
@@ -36,6 +38,7 @@ impl Made {
                 let path = path.display().to_string();
                 format!("the control group {} stays: {fault}", path.escape_default())
             }),
+            Self::Lock { .. } => Ok(()),
             Self::Network { before } => sys::supervise::enter_network(&before)
                 .map_err(|fault| format!("the runner stays in the sandbox's network: {fault}")),
         }

@@ -53,6 +53,9 @@ impl Display for Prepare {
             Self::JoinNetwork { path: namespace } => {
                 write!(f, "enter the network namespace {}", path(namespace))
             }
+            Self::LockLayer { path: layer } => {
+                write!(f, "lock the layer {} against other sandboxes", path(layer))
+            }
             Self::OpenStream { stream, path: file } => {
                 let name = ["stdin", "stdout", "stderr"].get(usize::from(*stream));
                 write!(f, "open {} as {}", path(file), name.unwrap_or(&"a stream"))

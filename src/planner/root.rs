@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::inputs::Found;
 use crate::manifest::{Degradable, RootSource, Size, Write};
-use crate::plan::{Bind, Init, Layer, MountFlags, Opening, Origin, Root, Step};
+use crate::plan::{Bind, Init, Layer, MountFlags, Opening, Origin, Prepare, Root, Step};
 use crate::source::Pointer;
 
 use super::draft::{Draft, at, default, either, key, step};
@@ -191,6 +191,14 @@ fn directory(draft: &mut Draft<'_>, tree: &mut Tree, path: std::path::PathBuf) {
     let whose = if matches!(root, Root::Overlay { .. }) { Whose::Layer } else { Whose::Host };
     tree.mounted("/", whose);
     tree.steps.push(step(Init::Root(root), &origin));
+}
+
+/// Nobody else may write to a layer that is kept, meanwhile.
+pub(super) fn lock(draft: &Draft<'_>) -> Option<Step<Prepare>> {
+    let Some(Write::Keep(dir)) = &draft.manifest.rootfs.write else { return None };
+    let origin = at(key("rootfs").key("write").key("keep"));
+    let overlay = draft.host.overlay_missing.is_none();
+    overlay.then(|| step(Prepare::LockLayer { path: draft.path(dir) }, &origin))
 }
 
 /// A mount point is missing that a layer could hold. The layer is closed to the command then,
