@@ -21,6 +21,13 @@ impl Manifest {
         let at = Pointer::root().key("limits");
         let above = |high: Option<Size>| matches!((high, limits.memory), (Some(high), Some(most)) if high > most);
         let mut found = Vec::new();
+        if limits.memory == Some(Size(0)) {
+            found.push(contradiction(
+                at.key("memory"),
+                "no command runs in no memory",
+                "write how much it may have, or leave `memory` out: then there is no limit",
+            ));
+        }
         if above(limits.memory_high) {
             found.push(contradiction(
                 at.key("memory_high"),
@@ -65,6 +72,13 @@ impl Manifest {
     fn of_process(&self) -> Vec<Problem> {
         let root = Pointer::root();
         let mut found = Vec::new();
+        if self.timeout.is_some_and(|timeout| timeout.0.is_zero()) {
+            found.push(contradiction(
+                root.key("timeout"),
+                "a run that may take no time never begins",
+                "write how long it may take, or leave `timeout` out: then there is no limit",
+            ));
+        }
         if self.init && self.namespaces.pid == Sharing::Host {
             found.push(contradiction(
                 root.key("init"),
