@@ -2,12 +2,14 @@
 import contextlib
 import glob
 import os
+import time
 
 from clocks import ended, spawn
 from starts import LEVELS, possible
 
 # What it prints says that it is there.
 COMMAND = ["/bin/sh", "-c", "echo; exec cat"]
+SETTLED = 0.5
 FIELDS = ("Rss", "Pss", "Private_Clean", "Private_Dirty")
 
 
@@ -49,6 +51,8 @@ def held(words, place):
     while not any(name(each) == "cat" for each in own):
         own = children(pid)
     own = [each for each in own if name(each) != "cat"]
+    # What a start needed may be given back while the command runs.
+    time.sleep(SETTLED)
     found = {"processes": [name(each) for each in own]}
     for each in own:
         for field, value in resident(each).items():

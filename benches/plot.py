@@ -8,10 +8,10 @@ STYLE = """
   text { font: 12px system-ui, sans-serif; fill: #333 }
   .head { font-weight: 600; font-size: 13px } .soft { fill: #777 } .end { text-anchor: end } .mid { text-anchor: middle }
   .bar { fill: #a9b4c0 } .limit { fill: #6b7785; stroke: #6b7785 } .sixdocker { fill: #d9622b; stroke: #d9622b }
-  .range { stroke: #333 }
+  .pale { opacity: .35 }
   polyline.line { fill: none; stroke-width: 2 } polyline.grid { stroke: #888; stroke-width: 1; stroke-opacity: .3 } .bar.limit, .bar.sixdocker { stroke: none }
   @media (prefers-color-scheme: dark) {
-    text { fill: #ddd } .soft { fill: #999 } .bar { fill: #55606c } .range { stroke: #eee }
+    text { fill: #ddd } .soft { fill: #999 } .bar { fill: #55606c }
     .limit { fill: #9aa7b5; stroke: #9aa7b5 } .sixdocker { fill: #f0824d; stroke: #f0824d }
   }
 """
@@ -42,13 +42,13 @@ class Picture:
 
 
 def starts(figures, path):
-    """A bar for the median of each program, over it where half of its runs lie; columns for root and a user."""
+    """A bar for the fastest run of each program, and a pale one for the median; columns for root and a user."""
     who = [name for name in ("root", "user") if name in figures]
     columns, row, left = 430, 20, 96
     height = max(sum(34 + row * len(level) for level in figures[name]["levels"].values()) for name in who) + 70
     picture = Picture(columns * len(who), height, "Milliseconds of a whole run of /bin/true in a sandbox")
-    most = max(program["p75"] for name in who for level in figures[name]["levels"].values() for program in level.values())
-    scale = (columns - left - 120) / most
+    most = max(program["median"] for name in who for level in figures[name]["levels"].values() for program in level.values())
+    scale = (columns - left - 160) / most
     for column, name in enumerate(who):
         x, y = column * columns + left, 20
         picture.text(x - left + 8, y, f"as {'an ordinary user' if name == 'user' else 'root'}: ms of a whole run of /bin/true", "head")
@@ -59,17 +59,17 @@ def starts(figures, path):
                 y += row
                 draw_row(picture, x, y, scale, tool, program)
             y += 4
-    note = "bar: median; line: the middle half of the runs; ×: median ratio to the limit program, round by round"
+    note = "bar: the fastest run; pale: the median; ×: median ratio to the limit program, round by round"
     picture.text(8, height - 12, note, "soft")
     picture.save(path)
 
 
 def draw_row(picture, x, y, scale, tool, program):
     picture.text(x - 8, y, tool, "end")
-    picture.bar(x, y - 11, program["median"] * scale, 13, tool)
-    picture.line([(x + program["p25"] * scale, y - 4.5), (x + program["p75"] * scale, y - 4.5)], "range")
-    end = x + max(program["median"], program["p75"]) * scale + 6
-    picture.text(end, y, f"{program['median']:.2f} ms, × {program['ratio']:.2f}")
+    picture.bar(x, y - 11, program["median"] * scale, 13, f"{tool} pale")
+    picture.bar(x, y - 11, program["min"] * scale, 13, tool)
+    words = f"{program['min']:.2f} | {program['median']:.2f} ms  × {program['ratio']:.2f}"
+    picture.text(x + program["median"] * scale + 6, y, words)
 
 
 CURVES = {"mounts": ("bind mounts of the sandbox", "ms a run"), "manifest": ("bytes of the manifest", "ms a run"),
@@ -83,13 +83,13 @@ def growth(curves, path):
     picture = Picture(2 * width, math.ceil(len(shown) / 2) * high + 24, "How the time of a run grows")
     for number, name in enumerate(shown):
         panel(picture, (number % 2) * width + 48, (number // 2) * high + 40, width - 80, high - 90, name, curves[name])
-    picture.text(8, picture.height - 8, "medians; both axes are logarithmic; grey: the limit program, orange: sixdocker", "soft")
+    picture.text(8, picture.height - 8, "the fastest runs; both axes are logarithmic; grey: the limit program, orange: sixdocker", "soft")
     picture.save(path)
 
 
 def panel(picture, left, top, width, height, name, points):
     xs = [point["at"] for point in points]
-    ys = [point[tool]["median"] for point in points for tool in ("limit", "sixdocker")]
+    ys = [point[tool]["min"] for point in points for tool in ("limit", "sixdocker")]
     low, high = 10 ** math.floor(math.log10(min(ys))), 10 ** math.ceil(math.log10(max(ys)))
     low, high = low, max(high, low * 10)
     across = lambda at: left + width * math.log(at / xs[0]) / math.log(xs[-1] / xs[0])
@@ -105,12 +105,12 @@ def panel(picture, left, top, width, height, name, points):
     for at in xs:
         picture.text(across(at), top + height + 17, short(at), "mid soft")
     for tool in ("limit", "sixdocker"):
-        line = [(across(point["at"]), up(point[tool]["median"])) for point in points]
+        line = [(across(point["at"]), up(point[tool]["min"])) for point in points]
         picture.line(line, f"{tool} curve")
         for (x, y), point in zip(line, points):
             picture.dot(x, y, tool)
             if tool == "sixdocker":
-                picture.text(x, y - 7, f"{point[tool]['median']:.3g}", "mid")
+                picture.text(x, y - 7, f"{point[tool]['min']:.3g}", "mid")
 
 
 def short(number):
