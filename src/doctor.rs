@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::diagnostic::Problem;
 use crate::host::{Host, ResourceLimit};
 use crate::plan::{CgroupVersion, Group};
-use crate::planner;
+use crate::planner::{self, lacks};
 use crate::render::tame;
 
 /// How a check ended.
@@ -124,14 +124,7 @@ fn user_namespaces(host: &Host) -> Check {
     let Some(reason) = &host.userns_forbidden else {
         return check(name, Verdict::Pass, "no sysctl and no AppArmor rule forbids them");
     };
-    let fix = if reason.contains("AppArmor") {
-        "printf 'abi <abi/4.0>,\\ninclude <tunables/global>\\nprofile sixdocker /usr/**/sixdocker flags=(unconfined) {\\n  userns,\\n}\\n' | sudo tee /etc/apparmor.d/sixdocker && sudo apparmor_parser -r /etc/apparmor.d/sixdocker"
-    } else if reason.contains("unprivileged_userns_clone") {
-        "sudo sysctl -w kernel.unprivileged_userns_clone=1"
-    } else {
-        "sudo sysctl -w user.max_user_namespaces=15000"
-    };
-    check(name, Verdict::Fail, reason.clone()).mended(fix)
+    check(name, Verdict::Fail, reason.clone()).mended(lacks::userns(reason))
 }
 
 fn proc(host: &Host) -> Check {
@@ -243,11 +236,19 @@ fn subordinate(host: &Host) -> Check {
     match &host.subordinate {
         _ if host.privileged => check(name, Verdict::Pass, "root needs none"),
         Some(ids) => {
-            let text = format!("{} user ids from {}, {} group ids from {}", ids.uid.1, ids.uid.0, ids.gid.1, ids.gid.0);
+            let text = format!(
+                "{} user ids from {}, {} group ids from {}",
+                ids.uid.1, ids.uid.0, ids.gid.1, ids.gid.0
+            );
             check(name, Verdict::Pass, text)
         }
-        None => check(name, Verdict::Caution, "none: `groups` is refused, and one user id is all there is inside")
-            .mended("sudo apt install uidmap && sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 \"$USER\""),
+        None => {
+            let (missing, give) = lacks::ids(host);
+            let text = format!(
+                "none, since {missing}: `groups` is refused, and one user id is all there is inside"
+            );
+            check(name, Verdict::Caution, text).mended(give)
+        }
     }
 }
 

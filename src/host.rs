@@ -36,6 +36,9 @@ pub struct Host {
     pub proc_mask: Option<String>,
     /// The caller's subordinate ids, and the helpers that map them.
     pub subordinate: Option<Subordinate>,
+    /// What of that is missing, where something is and somebody looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subordinate_gap: Option<Gap>,
     /// What keeps the caller from making a user namespace, where something does.
     pub userns_forbidden: Option<String>,
     /// The version of Landlock's interface; 0 is none.
@@ -74,6 +77,22 @@ pub struct Subordinate {
     pub gid: (u32, u32),
     pub newuidmap: PathBuf,
     pub newgidmap: PathBuf,
+}
+
+/// What keeps an ordinary caller from having more than one id.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Gap {
+    /// The caller's account in /etc/passwd.
+    pub account: Option<String>,
+    /// `newuidmap` and `newgidmap` are not both installed.
+    pub helpers: bool,
+    /// No line of /etc/subuid is the caller's.
+    pub subuid: bool,
+    /// No line of /etc/subgid is the caller's.
+    pub subgid: bool,
+    /// The first id above everybody's ranges.
+    pub free: u32,
 }
 
 /// The control group hierarchies.

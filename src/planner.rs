@@ -13,6 +13,7 @@ mod foreign;
 mod groups;
 mod identity;
 mod isolation;
+pub(crate) mod lacks;
 mod limits;
 mod mounts;
 mod passwd;

@@ -31,6 +31,7 @@ pub fn host(manifest: Option<&Manifest>) -> Host {
     // It may map ids and give up groups as it likes.
     let privileged = initial || root && ids::may_give_up_groups();
     let userns = wants(|manifest| manifest.userns == Userns::Auto);
+    let ids = wants(ids::needed).then(|| ids::subordinate(uid));
     let host = Host {
         kernel: sys::release(),
         uid,
@@ -42,7 +43,11 @@ pub fn host(manifest: Option<&Manifest>) -> Host {
         run: std::process::id().to_string(),
         cgroups: cgroups::look(manifest),
         proc_mask: if wants(proc::needed) { proc::mask() } else { None },
-        subordinate: if wants(ids::needed) { ids::subordinate(uid) } else { None },
+        subordinate_gap: ids
+            .as_ref()
+            .and_then(|ids| ids.as_ref().err().cloned())
+            .filter(|_| !privileged),
+        subordinate: ids.and_then(Result::ok),
         userns_forbidden: if userns { ids::forbidden(privileged) } else { None },
         landlock: if wants(|m| m.security.landlock != Landlock::None) {
             sys::landlock_version()

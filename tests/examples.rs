@@ -1,4 +1,5 @@
-//! Every example runs, as root and as an ordinary user, and does what its comment says.
+//! Every example runs and does what its comment says: as root, and as an ordinary user with a range
+//! of subordinate ids and without one, here and in virtual machines.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -9,23 +10,53 @@ use std::process::Command;
 
 use serde_json::Value;
 use support::{
-    Console, Ran, as_user, busybox_root, busybox_root_of_user, is_root, project, run, sixdocker,
+    Console, Machine, Ran, as_user, as_user_with, busybox_root, busybox_root_of_user, is_emulated,
+    is_root, need, project, run, shared, sixdocker,
 };
 
 /// Who runs an example, with a root file system of its own.
 struct Caller {
     command: Command,
     root: PathBuf,
-    is_root: bool,
+    /// It can make control groups, which others may or may not.
+    has_groups: bool,
+    /// It may have more ids than one.
+    has_ids: bool,
 }
 
-/// Root, where the tests run as root, and an ordinary user.
+/// Root and an ordinary user with a range of ids and without one; where the tests don't run as root,
+/// whoever runs them.
 fn callers() -> Vec<Caller> {
-    let user = Caller { command: as_user(), root: busybox_root_of_user(), is_root: false };
+    let user = |command, has_ids| Caller {
+        command,
+        root: busybox_root_of_user(),
+        // In the virtual machine, a group was delegated to whoever runs the tests.
+        has_groups: !is_root() && is_emulated(),
+        has_ids,
+    };
     if !is_root() {
-        return vec![user];
+        return vec![user(as_user(), has_range())];
     }
-    vec![Caller { command: sixdocker(), root: busybox_root(), is_root: true }, user]
+    let mut all = vec![Caller {
+        command: sixdocker(),
+        root: busybox_root(),
+        has_groups: true,
+        has_ids: true,
+    }];
+    for (name, text) in [("no-range", ""), ("range", "1000:100000:65536\n")] {
+        let ranges = shared().join(name);
+        fs::write(&ranges, text).unwrap();
+        all.push(user(as_user_with(&ranges), !text.is_empty()));
+    }
+    all
+}
+
+/// Whether whoever runs this has a range.
+fn has_range() -> bool {
+    let names = [["-u"], ["-un"]].map(|words| run(Command::new("id").args(words)).expect(0).stdout);
+    let own = |line: &str| names.iter().any(|name| line.starts_with(&format!("{}:", name.trim())));
+    let listed = |path: &str| fs::read_to_string(path).is_ok_and(|text| text.lines().any(own));
+    need("newuidmap") && listed("/etc/subuid") && listed("/etc/subgid")
 }
 
 impl Caller {
@@ -39,7 +70,7 @@ impl Caller {
     fn up_limited(&mut self, example: &str) -> Option<Ran> {
         let ran = self.up(example);
         let refused = ran.code() == 125 && ran.stderr.contains("[unavailable]");
-        assert!(!(refused && self.is_root), "{ran:?}");
+        assert!(!(refused && self.has_groups), "{ran:?}");
         if !refused {
             return Some(ran);
         }
@@ -133,15 +164,33 @@ fn all_keys_run() {
 }
 
 #[test]
+fn ids_are_those_of_a_range() {
+    for mut caller in callers() {
+        let ran = caller.up("ids");
+        if caller.has_ids {
+            assert_eq!(ran.expect(0).stdout, "33\n33 44 55\n");
+            continue;
+        }
+        let ran = ran.expect(125).says("ids.yaml:9:").says("more ids than the caller's own");
+        assert_eq!(ran.stdout, "");
+        if is_root() {
+            let way = "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ";
+            _ = ran.says("/etc/subuid and /etc/subgid have no range for `").says(way);
+        }
+    }
+}
+
+#[test]
 fn every_example_is_good_to_check_and_plan() {
     for entry in fs::read_dir(project().join("examples")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|ending| ending == "yaml") {
-            for Caller { mut command, root, is_root } in callers() {
+            for Caller { mut command, root, has_groups, has_ids } in callers() {
                 command.env("ROOT", root);
                 let ran = run(command.arg("check").arg(&path));
-                // A limit that can't be had is a fault of this host, told as one.
-                let refused = !is_root && ran.stdout.contains("[unavailable]");
+                // What can't be had is a fault of this host, told as one.
+                let refused = (!has_groups && ran.stdout.contains("[unavailable]"))
+                    || (!has_ids && ran.stdout.contains("[no_subordinate_ids]"));
                 assert!(ran.code() == 0 || refused, "{ran:?}");
             }
             let planned = run(sixdocker()
@@ -151,6 +200,44 @@ fn every_example_is_good_to_check_and_plan() {
             assert!(planned.expect(0).stdout.contains("exec "), "{}", path.display());
         }
     }
+}
+
+/// These very tests run in virtual machines with cgroup v2: as uid 1000 in a group that was delegated
+/// to it, with and without a range, and as root.
+fn every_example_runs_on(kernel: &str) {
+    let Some(machine) = Machine::new(kernel) else { return };
+    for name in ["examples", "schema", "README.md", "CHANGELOG.md", "tests/plans"] {
+        machine.copy(&project().join(name));
+    }
+    let lines = r"
+        export CI=yes
+        group=/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/run.scope
+        as_user() {
+            (echo 0 >$group/cgroup.procs; exec /usr/bin/setpriv --reuid=1000 --regid=1000 --clear-groups \
+                /checks --test-threads=1 --skip on_linux)
+        }
+        as_user
+        : >/etc/subuid
+        : >/etc/subgid
+        as_user
+        # It belongs to the user.
+        rm -r TEMPORARY/busybox
+        exec /checks --test-threads=1 --skip on_linux";
+    let printed = machine.run(&lines.replace("TEMPORARY", env!("CARGO_TARGET_TMPDIR")));
+    println!("{printed}");
+    let passed = printed.lines().filter(|line| line.starts_with("test result: ok. 11 passed"));
+    assert_eq!(passed.count(), 3, "not every example ran");
+    assert_eq!(printed.trim_end().lines().last(), Some("code 0"));
+}
+
+#[test]
+fn every_example_runs_on_linux_6_1() {
+    every_example_runs_on("6.1");
+}
+
+#[test]
+fn every_example_runs_on_linux_6_12() {
+    every_example_runs_on("6.12");
 }
 
 /// Places in the schema that the example can't have besides what it has, or that would need

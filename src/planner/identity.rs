@@ -12,6 +12,7 @@ use crate::source::Pointer;
 use super::draft::{Draft, asked, default, either, key, step};
 use super::foreign;
 use super::isolation::Isolation;
+use super::lacks;
 use super::passwd::{self, Account};
 
 /// The command's ids, and the steps that make it have them.
@@ -204,8 +205,8 @@ fn subordinate(
 ) {
     let Some(Subordinate { uid, gid, newuidmap, newgidmap }) = draft.host.subordinate.clone()
     else {
-        let text = format!("`{}` needs more ids than the caller's own", why.key);
-        let help = "give the caller a range in /etc/subuid and /etc/subgid (`usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER`) and install newuidmap (package uidmap)";
+        let (missing, help) = lacks::ids(draft.host);
+        let text = format!("`{}` needs more ids than the caller's own, but {missing}", why.key);
         return draft.wrong("no_subordinate_ids", &why.key, text, "needs subordinate ids", help);
     };
     let uids = around(identity.uid, draft.host.uid, uid);

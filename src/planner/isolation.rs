@@ -5,6 +5,7 @@ use crate::plan::{Init, Namespace, Opening, Origin, Prepare, Spawn, Step};
 
 use super::draft::{Draft, asked, at, default, either, key, step};
 use super::groups::Groups;
+use super::lacks;
 
 /// What the sandbox has of its own.
 pub(super) struct Isolation {
@@ -117,10 +118,11 @@ fn user(draft: &mut Draft<'_>) -> bool {
     }
     if let Some(reason) = draft.host.userns_forbidden.clone() {
         let text = format!("a user namespace can't be made on this host: {reason}");
+        let allow = lacks::userns(&reason);
         let help = if draft.host.privileged {
-            "`userns: host` runs without one; `sixdocker doctor` tells how to allow them"
+            format!("`{allow}`, or `userns: host`, which runs without one")
         } else {
-            "`sixdocker doctor` tells how to allow them"
+            allow.to_owned()
         };
         draft.wrong("userns_forbidden", &key("userns"), text, "by default, a user namespace", help);
     }

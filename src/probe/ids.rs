@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::capability::Capability;
-use crate::host::Subordinate;
+use crate::host::{Gap, Subordinate};
 use crate::manifest::Manifest;
 use crate::sys;
 
@@ -35,16 +35,34 @@ pub(super) fn may_give_up_groups() -> bool {
     super::text("/proc/self/setgroups").is_none_or(|text| text.trim() == "allow")
 }
 
-/// The caller's ranges in /etc/subuid and /etc/subgid.
-pub(super) fn subordinate(uid: u32) -> Option<Subordinate> {
-    let name = name(uid);
-    let (subuid, subgid) = (super::text("/etc/subuid")?, super::text("/etc/subgid")?);
-    Some(Subordinate {
-        uid: range(&subuid, uid, name.as_deref())?,
-        gid: range(&subgid, uid, name.as_deref())?,
-        newuidmap: program("newuidmap")?,
-        newgidmap: program("newgidmap")?,
-    })
+/// The caller's ranges in /etc/subuid and /etc/subgid, or what of that is missing.
+pub(super) fn subordinate(uid: u32) -> Result<Subordinate, Gap> {
+    let account = name(uid);
+    let text = |path: &str| super::text(path).unwrap_or_default();
+    let (subuid, subgid) = (text("/etc/subuid"), text("/etc/subgid"));
+    let own = |text: &str| range(text, uid, account.as_deref());
+    match (own(&subuid), own(&subgid), program("newuidmap"), program("newgidmap")) {
+        (Some(uid), Some(gid), Some(newuidmap), Some(newgidmap)) => {
+            Ok(Subordinate { uid, gid, newuidmap, newgidmap })
+        }
+        (uid, gid, newuidmap, newgidmap) => Err(Gap {
+            helpers: newuidmap.is_none() || newgidmap.is_none(),
+            subuid: uid.is_none(),
+            subgid: gid.is_none(),
+            free: free(&subuid).max(free(&subgid)),
+            account,
+        }),
+    }
+}
+
+/// The first id above all ranges, and above those of ordinary accounts.
+fn free(text: &str) -> u32 {
+    let end = |line: &str| {
+        let (_, range) = line.trim().split_once(':')?;
+        let (first, count) = range.split_once(':')?;
+        first.parse::<u32>().ok()?.checked_add(count.parse().ok()?)
+    };
+    text.lines().filter_map(end).fold(100_000, u32::max)
 }
 
 fn name(uid: u32) -> Option<String> {
@@ -115,5 +133,7 @@ mod tests {
         assert_eq!(range(text, 1001, None), Some((200_000, 10)));
         assert_eq!(range(text, 6, Some("bob")), Some((400_000, 7)));
         assert_eq!(range(text, 7, Some("eve")), None);
+        assert_eq!(free(text), 400_007);
+        assert_eq!(free("ann:4294967295:9\n"), 100_000);
     }
 }

@@ -168,11 +168,11 @@ impl Drop for Console {
     }
 }
 
-/// The same command by `setsid --ctty`, which a terminal as standard input becomes the
+/// The same command by `setsid -c`, which a terminal as standard input becomes the
 /// controlling one of. It executes the command itself, so the process id is the command's.
 fn in_session(command: &Command) -> Command {
     let mut session = Command::new("setsid");
-    session.arg("--ctty").arg(command.get_program()).args(command.get_args());
+    session.arg("-c").arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => session.env(name, value),

@@ -21,5 +21,5 @@ pub use machines::{host, inputs};
 pub use needs::{is_emulated, is_root, missing, need, need_oracle, need_root, oracles};
 pub use places::{Temp, project, shared};
 pub use root::{busybox_root, busybox_root_at, busybox_root_of, busybox_root_of_user};
-pub use run::{Ran, as_user, binary, run, run_for, sixdocker, user_binary};
+pub use run::{Ran, as_user, as_user_with, binary, run, run_for, sixdocker, user_binary};
 pub use session::Session;

@@ -35,6 +35,17 @@ pub fn as_user() -> Command {
     plain(command)
 }
 
+/// The same where this is all that /etc/subuid and /etc/subgid say; it takes root.
+pub fn as_user_with(ranges: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    let shown = "mount --bind \"$0\" /etc/subuid && mount --bind \"$0\" /etc/subgid && exec \"$@\"";
+    command.args(["--mount", "sh", "-c", shown]).arg(ranges);
+    // By its path, since busybox's shell would run an applet of that name.
+    command.args(["/usr/bin/setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "--"]);
+    command.arg(user_binary());
+    plain(command)
+}
+
 fn plain(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name != "PATH" {
