@@ -500,6 +500,44 @@ fn a_group_that_may_hold_no_more_groups_is_named() {
     ran.expect(125).says("cgroup.max.descendants").says("user-1000.slice");
 }
 
+/// Forbids user namespaces for these callers, who are told so by `up` and `doctor`; then does what
+/// they say, and they are allowed again.
+#[track_caller]
+fn forbids(sysctl: &str, callers: &[Who], others: &[Who]) {
+    let path = format!("/proc/sys/{}", sysctl.replace('.', "/"));
+    let before = fs::read_to_string(&path).unwrap();
+    for who in callers {
+        fs::write(&path, "0").unwrap();
+        let case = Case::new(*who, "command: ['true']\n");
+        let ran = case.run().expect(125).says(&format!("the sysctl {sysctl} is 0"));
+        let doctor = run(who.command(&[]).arg("doctor")).expect(1).stdout;
+        assert!(doctor.contains(&format!("the sysctl {sysctl} is 0")), "{who:?}: {doctor}");
+        for other in others {
+            up(*other, "command: ['true']\n").expect(0);
+        }
+        let way = format!("sysctl -w {sysctl}=");
+        let told = ran.stderr.split("sudo ").find(|told| told.starts_with(&way)).unwrap();
+        let value = told[way.len()..].split(|c: char| !c.is_ascii_digit()).next().unwrap();
+        assert!(doctor.contains(&format!("→ sudo {way}{value}\n")), "{who:?}: {doctor}");
+        run(Command::new("sysctl").args(["-w", &format!("{sysctl}={value}")])).expect(0);
+        case.run().expect(0);
+    }
+    fs::write(&path, before).unwrap();
+}
+
+#[test]
+#[ignore = "runs in the virtual machine"]
+fn who_may_make_no_user_namespace_is_told_why_and_what_helps() {
+    forbids("user.max_user_namespaces", &[Root, User], &[]);
+    forbids("kernel.unprivileged_userns_clone", &[User], &[Root]);
+    let sysctl = "/proc/sys/user/max_user_namespaces";
+    let before = fs::read_to_string(sysctl).unwrap();
+    fs::write(sysctl, "0").unwrap();
+    let ran = up(Root, "userns: host\ncommand: [echo, without one]\n").expect(0);
+    fs::write(sysctl, before).unwrap();
+    assert_eq!(ran.stdout, "without one\n");
+}
+
 #[test]
 #[ignore = "runs in the virtual machine"]
 fn the_next_run_removes_what_a_killed_runner_left() {
