@@ -43,7 +43,7 @@ pub struct Inputs {
     pub owned: [bool; 3],
     /// For root: the file systems that hold what is shown of the host, by path, as statfs(2)
     /// tells them.
-    pub filesystems: BTreeMap<PathBuf, i64>,
+    pub filesystems: BTreeMap<PathBuf, nix::sys::statfs::FsType>,
     /// /etc/passwd and /etc/group of the root file system, where they can be read.
     pub passwd: Option<String>,
     pub group: Option<String>,

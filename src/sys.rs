@@ -268,7 +268,7 @@ pub fn send_descriptor(line: BorrowedFd<'_>, byte: u8, fd: BorrowedFd<'_>) -> Re
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
     message.msg_control = (&raw mut control).cast();
-    message.msg_controllen = size_of_val(&control);
+    message.msg_controllen = size_of_val(&control) as _;
     // SAFETY: all that `message` points to outlives the call, which only reads it.
     let returned =
         unsafe { libc::sendmsg(line.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
@@ -288,7 +288,7 @@ pub fn receive_descriptor(
     header.msg_iov = &raw mut part;
     header.msg_iovlen = 1;
     header.msg_control = (&raw mut control).cast();
-    header.msg_controllen = size_of_val(&control);
+    header.msg_controllen = size_of_val(&control) as _;
     let received = loop {
         // SAFETY: all that `header` points to outlives the call, and may be written to.
         let received =
@@ -375,7 +375,7 @@ pub fn loopback_up() -> Result<()> {
     request.ifr_ifru.ifru_flags = libc::IFF_UP.try_into().unwrap_or_default();
     // SAFETY: `request` is whole and outlives the call.
     let returned =
-        unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+        unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) };
     Call::Ioctl.check(returned.into()).map(drop)
 }
 

@@ -49,7 +49,7 @@ fn to_blame(view: &View, path: &str, fault: Fault) -> bool {
 fn unreadable(view: &View, path: &str) -> Option<Finding> {
     let stat = view.stat(path).ok()?;
     let unread = matches!(view.file(path), Err(Errno::EACCES));
-    (unread && view.fs_type(path).map(|found| found.0) == Some(OVERLAYFS)).then(|| {
+    (unread && view.fs_type(path) == Some(OVERLAYFS)).then(|| {
         Finding::new(
             format!(
                 "uid {} may execute {} but not read it (it {}), and a program in an overlay must be readable",

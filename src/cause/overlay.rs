@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::libc;
+use nix::sys::statfs::FsType;
 use nix::sys::statvfs::FsFlags;
 
 use super::Scene;
@@ -44,7 +44,7 @@ pub(super) fn why(scene: Scene<'_>, lower: &Path, upper: &Layer, fault: Fault) -
                 _ => "unmount them, or use no layer: `write: none`, with all mount points in the directory",
             },
         )),
-        Errno::EINVAL if scene.view.fs_type(&text).map(|found| found.0) == Some(OVERLAYFS) => {
+        Errno::EINVAL if scene.view.fs_type(&text) == Some(OVERLAYFS) => {
             Some(Finding::new(
                 format!(
                     "{} is on an overlay of overlays, and the kernel stacks no more than two",
@@ -71,22 +71,22 @@ pub(super) fn why(scene: Scene<'_>, lower: &Path, upper: &Layer, fault: Fault) -
     }
 }
 
-pub(super) const OVERLAYFS: libc::__fsword_t = 0x794c_7630;
+pub(super) const OVERLAYFS: FsType = FsType(0x794c_7630);
 
 /// File systems that can't take an overlay's writes.
-const NO_UPPER: &[(libc::__fsword_t, &str)] = &[
+const NO_UPPER: &[(FsType, &str)] = &[
     (OVERLAYFS, "an overlay"),
-    (0x6969, "NFS"),
-    (0xff53_4d42, "CIFS"),
-    (0xfe53_4d42, "SMB"),
-    (0x0102_1997, "9p"),
-    (0x4d44, "FAT"),
-    (0x2011_bab0, "exFAT"),
-    (0x7366_746e, "NTFS"),
-    (0x6573_5546, "FUSE"),
-    (0x9660, "ISO 9660"),
-    (0x7371_7368, "squashfs"),
-    (0x6165_676c, "pstore"),
+    (FsType(0x6969), "NFS"),
+    (FsType(0xff53_4d42), "CIFS"),
+    (FsType(0xfe53_4d42), "SMB"),
+    (FsType(0x0102_1997), "9p"),
+    (FsType(0x4d44), "FAT"),
+    (FsType(0x2011_bab0), "exFAT"),
+    (FsType(0x7366_746e), "NTFS"),
+    (FsType(0x6573_5546), "FUSE"),
+    (FsType(0x9660), "ISO 9660"),
+    (FsType(0x7371_7368), "squashfs"),
+    (FsType(0x6165_676c), "pstore"),
 ];
 
 /// What is wrong with the directory of a layer that is kept.
@@ -108,7 +108,7 @@ pub(super) fn layer(scene: Scene<'_>, dir: &Path, fault: Fault) -> Option<Findin
     if fault.errno == Errno::ENOSPC {
         return scarcity::space(scene.view, &text);
     }
-    let fs = scene.view.fs_type(&text).map(|found| found.0);
+    let fs = scene.view.fs_type(&text);
     let unfit = NO_UPPER.iter().find(|(magic, _)| Some(*magic) == fs);
     if let Some((_, what)) =
         unfit.filter(|_| matches!(fault.errno, Errno::EINVAL | Errno::EOPNOTSUPP))

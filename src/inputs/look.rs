@@ -66,7 +66,7 @@ impl Inputs {
         for path in all {
             let path = self.base.join(path);
             match nix::sys::statfs::statfs(&path) {
-                Ok(seen) => _ = self.filesystems.insert(path, seen.filesystem_type().0),
+                Ok(seen) => _ = self.filesystems.insert(path, seen.filesystem_type()),
                 Err(errno) => sys::unseen(&path.to_string_lossy(), errno),
             }
         }

@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+use nix::sys::statfs::FsType;
+
 use crate::inputs::Found;
 use crate::manifest::{ErrorOutput, MountKind, Output, Tty, Userns};
 use crate::plan::{Attend, Init, Layer, MAPPED_MOUNTS, Root, Step};
@@ -72,19 +74,19 @@ fn own_stream(draft: &Draft<'_>) -> Result<(), String> {
 
 /// File systems that let the ids of a mount be mapped, by their magic numbers (linux/magic.h),
 /// and since which version of the kernel (mount_setattr(2), and the flag FS_ALLOW_IDMAP).
-const MAPPING: [(i64, &str, (u32, u32)); 9] = [
-    (0xef53, "ext4", (5, 12)),
-    (0x5846_5342, "xfs", (5, 12)),
-    (0x4d44, "vfat", (5, 12)),
-    (0x9123_683e, "btrfs", (5, 15)),
-    (0xf2f5_2010, "f2fs", (5, 18)),
-    (0xe0f5_e1e2, "erofs", (5, 19)),
-    (0x7371_7368, "squashfs", (6, 2)),
-    (0x0102_1994, "tmpfs", (6, 3)),
-    (0x7366_746e, "ntfs3", (5, 15)),
+const MAPPING: [(FsType, &str, (u32, u32)); 9] = [
+    (FsType(0xef53), "ext4", (5, 12)),
+    (FsType(0x5846_5342), "xfs", (5, 12)),
+    (FsType(0x4d44), "vfat", (5, 12)),
+    (FsType(0x9123_683e), "btrfs", (5, 15)),
+    (FsType(0xf2f5_2010), "f2fs", (5, 18)),
+    (FsType(0xe0f5_e1e2), "erofs", (5, 19)),
+    (FsType(0x7371_7368), "squashfs", (6, 2)),
+    (FsType(0x0102_1994), "tmpfs", (6, 3)),
+    (FsType(0x7366_746e), "ntfs3", (5, 15)),
 ];
 
-fn maps(draft: &Draft<'_>, path: &Path, magic: i64) -> Result<(), String> {
+fn maps(draft: &Draft<'_>, path: &Path, magic: FsType) -> Result<(), String> {
     let path = path.display();
     let Some((_, name, since)) = MAPPING.iter().find(|(known, ..)| *known == magic) else {
         return Err(format!("the file system of {path} does not let the ids of a mount be mapped"));

@@ -141,25 +141,26 @@ pub fn unshare(flags: i32) -> Result<()> {
 /// The kernel's number of a limit of setrlimit(2), by its name in small letters.
 #[must_use]
 pub fn resource(name: &str) -> Option<u32> {
+    use nix::sys::resource::Resource;
     let numbers = [
-        ("as", libc::RLIMIT_AS),
-        ("core", libc::RLIMIT_CORE),
-        ("cpu", libc::RLIMIT_CPU),
-        ("data", libc::RLIMIT_DATA),
-        ("fsize", libc::RLIMIT_FSIZE),
-        ("locks", libc::RLIMIT_LOCKS),
-        ("memlock", libc::RLIMIT_MEMLOCK),
-        ("msgqueue", libc::RLIMIT_MSGQUEUE),
-        ("nice", libc::RLIMIT_NICE),
-        ("nofile", libc::RLIMIT_NOFILE),
-        ("nproc", libc::RLIMIT_NPROC),
-        ("rss", libc::RLIMIT_RSS),
-        ("rtprio", libc::RLIMIT_RTPRIO),
-        ("rttime", libc::RLIMIT_RTTIME),
-        ("sigpending", libc::RLIMIT_SIGPENDING),
-        ("stack", libc::RLIMIT_STACK),
+        ("as", Resource::RLIMIT_AS),
+        ("core", Resource::RLIMIT_CORE),
+        ("cpu", Resource::RLIMIT_CPU),
+        ("data", Resource::RLIMIT_DATA),
+        ("fsize", Resource::RLIMIT_FSIZE),
+        ("locks", Resource::RLIMIT_LOCKS),
+        ("memlock", Resource::RLIMIT_MEMLOCK),
+        ("msgqueue", Resource::RLIMIT_MSGQUEUE),
+        ("nice", Resource::RLIMIT_NICE),
+        ("nofile", Resource::RLIMIT_NOFILE),
+        ("nproc", Resource::RLIMIT_NPROC),
+        ("rss", Resource::RLIMIT_RSS),
+        ("rtprio", Resource::RLIMIT_RTPRIO),
+        ("rttime", Resource::RLIMIT_RTTIME),
+        ("sigpending", Resource::RLIMIT_SIGPENDING),
+        ("stack", Resource::RLIMIT_STACK),
     ];
-    numbers.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
+    numbers.iter().find(|(known, _)| *known == name).map(|(_, number)| *number as u32)
 }
 
 /// Back to the ordinary scheduler.

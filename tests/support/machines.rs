@@ -1,5 +1,6 @@
 //! Machines that nobody here has, for plans that are drawn and not performed.
 
+use nix::sys::statfs::EXT4_SUPER_MAGIC;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -40,7 +41,7 @@ pub fn inputs(stem: &str) -> Inputs {
         environment: environment.into_iter().map(text).collect(),
         terminals: [false; 3],
         owned: [false; 3],
-        filesystems: [("/usr".into(), 0xef53), ("/m/rootfs".into(), 0xef53)].into(),
+        filesystems: ["/usr", "/m/rootfs"].map(|path| (path.into(), EXT4_SUPER_MAGIC)).into(),
         passwd: Some("root:x:0:0:root:/root:/bin/sh\n".into()),
         group: Some("root:x:0:\n".into()),
         paths: paths.into_iter().map(|(path, found)| (path.into(), found)).collect(),
