@@ -243,21 +243,21 @@ pub enum Status {
     Signal(i32),
 }
 
-/// Reaps a child that has ended, without waiting; its pid and how it ended.
-#[must_use]
-pub fn reap_any() -> Option<(i32, Status)> {
+/// Reaps a child that has ended, without waiting; its pid and how it ended, if there is one.
+pub fn reap_any() -> Result<Option<(i32, Status)>> {
     // SAFETY: zero is a valid value of every field.
     let mut info: libc::siginfo_t = unsafe { MaybeUninit::zeroed().assume_init() };
     let flags = libc::WEXITED | libc::WNOHANG;
     // SAFETY: `info` outlives the call.
     let returned = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, flags) };
-    Call::Waitid.check(returned.into()).ok()?;
+    Call::Waitid.check(returned.into())?;
     // SAFETY: waitid has filled `info` in for a child, or left it zero.
     let pid = unsafe { info.si_pid() };
     // SAFETY: likewise.
     let status = unsafe { info.si_status() };
     let exited = info.si_code == libc::CLD_EXITED;
-    (pid > 0).then_some((pid, if exited { Status::Exit(status) } else { Status::Signal(status) }))
+    let status = if exited { Status::Exit(status) } else { Status::Signal(status) };
+    Ok((pid > 0).then_some((pid, status)))
 }
 
 /// Waits for the end of a child, and reaps it; whether there was one.

@@ -553,3 +553,91 @@ fn the_next_run_removes_what_a_killed_runner_left() {
         case.litter.check();
     }
 }
+
+/// Sets the machine's clock ahead or back, for as long as this lives.
+struct Clock(i64);
+
+impl Clock {
+    fn moved(seconds: i64) -> Self {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let then = i64::try_from(now.as_secs()).unwrap() + seconds;
+        run(Command::new("date").arg("-s").arg(format!("@{then}"))).expect(0);
+        Self(seconds)
+    }
+}
+
+impl Drop for Clock {
+    fn drop(&mut self) {
+        if self.0 != 0 {
+            Self::moved(-self.0).0 = 0;
+        }
+    }
+}
+
+const DAY: i64 = 24 * 3600;
+
+#[test]
+#[ignore = "runs in the virtual machine"]
+fn a_clock_that_is_set_moves_no_timeout() {
+    for (by, manifest, code) in [
+        (DAY, "timeout: 10m\ncommand: echo ready; sleep 2; exit 7\n", 7),
+        (-DAY, "timeout: 5s\ncommand: echo ready; exec sleep 1000\n", 124),
+    ] {
+        let case = Case::new(Root, manifest);
+        let session = Session::start(&mut case.command(&[]));
+        session.expect("ready");
+        let clock = Clock::moved(by);
+        let (ended, _, stderr) = session.finish();
+        drop(clock);
+        assert_eq!(ended, code, "{stderr}");
+        let wall = case.report()["usage"]["wall_seconds"].as_f64().unwrap();
+        assert!((1.0..3600.0).contains(&wall), "{wall}");
+        case.litter.check();
+    }
+}
+
+/// A file limit of the whole machine, put back when this goes.
+struct FileMax(String);
+
+impl FileMax {
+    const PATH: &str = "/proc/sys/fs/file-max";
+
+    /// So many more than are open.
+    fn more(by: u32) -> Self {
+        let before = fs::read_to_string(Self::PATH).unwrap();
+        let open = fs::read_to_string("/proc/sys/fs/file-nr").unwrap();
+        let open: u32 = open.split_whitespace().next().unwrap().parse().unwrap();
+        fs::write(Self::PATH, (open + by).to_string()).unwrap();
+        Self(before)
+    }
+}
+
+impl Drop for FileMax {
+    fn drop(&mut self) {
+        fs::write(Self::PATH, self.0.trim()).unwrap();
+    }
+}
+
+#[test]
+#[ignore = "runs in the virtual machine"]
+fn a_machine_without_files_refuses_with_a_reason() {
+    let case = Case::new(User, "command: [\"true\"]\n");
+    let mut refused = 0;
+    for by in (0..60).step_by(6) {
+        let files = FileMax::more(by);
+        let ran = run(&mut case.command(&[]));
+        drop(files);
+        match ran.code() {
+            0 => {}
+            125 => {
+                assert!(ran.stderr.contains("sixdocker: "), "{by}: {ran:?}");
+                refused += 1;
+            }
+            // Not even the runner could be executed.
+            126 | 127 if !ran.stderr.contains("sixdocker: ") => {}
+            _ => panic!("{by}: {ran:?}"),
+        }
+        case.litter.check();
+    }
+    println!("{refused} of 10 were refused");
+}

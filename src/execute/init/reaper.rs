@@ -9,7 +9,7 @@ use nix::fcntl::OFlag;
 use nix::libc;
 
 use crate::execute::line;
-use crate::sys::{self, Result, Sets};
+use crate::sys::{self, Result, Sets, Status};
 
 /// The signals that are this process's own: those of its faults. No others can be kept from it
 /// than KILL and STOP, and all others go on to the command.
@@ -87,12 +87,20 @@ impl Init<'_> {
 
     /// Reaps all that have ended; with the command, all is over.
     fn reap(&self) {
-        while let Some((pid, status)) = sys::reap_any() {
-            if pid == self.child {
-                line::send_ended(self.line, status);
-                sys::quit(0);
+        loop {
+            match sys::reap_any() {
+                Ok(Some((pid, status))) if pid == self.child => self.tell(status),
+                Ok(Some(_)) => {}
+                Ok(None) => return,
+                // There is no child: how the command ended, nobody will tell any more.
+                Err(_) => self.tell(Status::Signal(libc::SIGKILL)),
             }
         }
+    }
+
+    fn tell(&self, status: Status) -> ! {
+        line::send_ended(self.line, status);
+        sys::quit(0)
     }
 
     /// The runner is dead: kills all whom the command left, generation after generation.
