@@ -2,7 +2,7 @@
 //!
 //! Anchors mean nothing here, and aliases are refused: no text grows by being read.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput};
@@ -254,7 +254,7 @@ impl<'t> Reading<'t> {
     /// The entries up to the end of a mapping, and where it ends.
     fn map(&mut self, start: usize) -> Fallible<(Value, usize)> {
         let (mut entries, mut end) = (Vec::<Entry>::new(), start);
-        let mut seen = HashSet::new();
+        let mut seen = BTreeSet::new();
         loop {
             let (event, span) = self.next()?;
             if event == Event::MappingEnd {

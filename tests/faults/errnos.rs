@@ -127,6 +127,7 @@ const NEVER: &[&str] = &[
     "getuid",
     "rt_sigreturn",
     "sched_yield",
+    "uname",
     "set_robust_list",
     "set_tid_address",
     "umask",

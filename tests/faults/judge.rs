@@ -155,6 +155,8 @@ fn ended(fault: &Fault, done: &Done) -> Result<Class, String> {
         (Some(Ok(125..=127)), None) if is_named(fault, &done.stderr) => Ok(Class::Refused),
         (Some(Ok(125..=127)), None) => Ok(Class::Reworded),
         (Some(Ok(125..=127)), Some(_)) => Ok(Class::Told),
+        // The command ended in its own way, having lost a stream.
+        (Some(Ok(_)), Some(_)) if done.stderr.contains("sixdocker: ") => Ok(Class::Told),
         (end, _) => Err(format!("an odd end: {end:?}")),
     }
 }
