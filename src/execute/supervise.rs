@@ -421,6 +421,10 @@ impl<'p> Watch<'p> {
         let oom_kills = || watch.accounts.memory.as_ref().and_then(cgroup::oom_kills);
         let starved = status == Status::Signal(9) && oom_kills().is_some_and(|kills| kills > 0);
         let ending = self.ending(status, starved);
+        if let Some(Err(fault)) = self.terminal.as_mut().map(Terminal::give_back) {
+            self.troubles
+                .push(format!("the terminal stays as it was inside (`stty sane`): {fault}"));
+        }
         let silent = matches!(ending, Ending::Ok | Ending::Exit(_)) && self.troubles.is_empty();
         self.terminal.iter_mut().filter(|_| !silent).for_each(Terminal::end_line);
         Outcome {

@@ -5,12 +5,13 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::isatty;
 
 use super::relay::{Relay, Sink, source};
 use crate::sys::supervise::{Raw, Window, duplicate, set_nonblocking};
-use crate::sys::{self, Result};
+use crate::sys::{self, Fault, Result};
 
 /// What ends input at the beginning of a line: ^D.
 const END: u8 = 4;
@@ -53,7 +54,7 @@ impl Terminal {
     /// The runner was told to stop for a while: the caller gets the terminal as it was.
     pub(super) fn suspend(&self) {
         if let Some(raw) = &self.raw {
-            raw.restore();
+            _ = raw.restore();
         }
         _ = raise(Signal::SIGSTOP);
         self.resume();
@@ -75,6 +76,14 @@ impl Terminal {
         let ends: &[u8] = if self.input.last() == b'\n' { &[END] } else { &[END, END] };
         self.input.push(ends);
         false
+    }
+
+    /// The caller's is as it was; one that is hung up has no modes to be put back.
+    pub(super) fn give_back(&mut self) -> Result<()> {
+        match self.raw.take().map_or(Ok(()), |raw| raw.restore()) {
+            Err(Fault { errno: Errno::EIO, .. }) => Ok(()),
+            done => done,
+        }
     }
 
     /// The caller's is as it was, and what the runner says next begins a line.

@@ -214,21 +214,23 @@ impl Raw {
         tcsetattr(&self.terminal, SetArg::TCSANOW, &self.raw).of(Call::Tcsetattr)
     }
 
-    /// As it was before.
-    pub fn restore(&self) {
+    /// As it was before. What fails is tried once more: nobody else will put it back.
+    pub fn restore(&self) -> Result<()> {
         // From the background, the kernel would stop us for touching the terminal.
         let mut stop = SigSet::empty();
         stop.add(Signal::SIGTTOU);
         let mut mask = SigSet::empty();
         _ = pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&stop), Some(&mut mask));
-        _ = tcsetattr(&self.terminal, SetArg::TCSANOW, &self.before);
+        let put = || tcsetattr(&self.terminal, SetArg::TCSANOW, &self.before);
+        let done = put().or_else(|_| put()).of(Call::Tcsetattr);
         _ = mask.thread_set_mask();
+        done
     }
 }
 
 impl Drop for Raw {
     fn drop(&mut self) {
-        self.restore();
+        _ = self.restore();
     }
 }
 

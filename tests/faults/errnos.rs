@@ -144,5 +144,9 @@ pub(crate) fn of(name: &str, about: &str) -> &'static [Errno] {
     if name == "close" && about.ends_with('/') {
         return &[EINTR];
     }
+    // A pipe is no disk and no directory.
+    if name == "read" && about.starts_with("pipe:") {
+        return &[EINTR, EAGAIN];
+    }
     ERRNOS.iter().find(|(known, _)| *known == name).map_or(OTHERS, |(_, errnos)| errnos)
 }

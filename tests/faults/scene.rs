@@ -110,7 +110,10 @@ fn mounts(proc: &Path) -> Vec<String> {
             .split("/proc/self/fd/")
             .map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()))
             .collect();
-        format!("mount {} {after}", fields.get(3..6).unwrap_or_default().join(" "))
+        // A file's name in the scratch tells its step's number.
+        let root = fields.get(3).copied().unwrap_or_default();
+        let root = if root.starts_with("/file") { "/file" } else { root };
+        format!("mount {root} {} {after}", fields.get(4..6).unwrap_or_default().join(" "))
     };
     text.lines().map(told).collect()
 }
