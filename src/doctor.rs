@@ -71,6 +71,8 @@ impl Check {
 #[must_use]
 pub fn checks(host: &Host) -> Vec<Check> {
     let mut all = vec![kernel(host), user_namespaces(host), proc(host)];
+    all.extend(hostname(host));
+    all.extend(network(host));
     all.extend(controllers(host));
     all.extend([swap(host), seccomp(host), landlock(host), overlay(host)]);
     all.extend([subordinate(host), groups(host), limits(host)]);
@@ -132,10 +134,28 @@ fn proc(host: &Host) -> Check {
         None => check("proc", Verdict::Pass, "nothing known covers a part of /proc"),
         Some(mask) => {
             let text = format!("{mask}: no new /proc can be mounted");
-            let fix = "proc: none, proc: outer, or allow_degraded: [fresh_proc]  # in the manifest; or start the container with its masks off (docker: --security-opt systempaths=unconfined)";
+            let fix = format!(
+                "proc: none, proc: outer, or allow_degraded: [fresh_proc]  # in the manifest; or {}",
+                lacks::UNMASKED
+            );
             check("proc", Verdict::Caution, text).mended(fix)
         }
     }
+}
+
+/// Said where it is so: elsewhere nobody asks.
+fn hostname(host: &Host) -> Option<Check> {
+    let reason = host.hostname_forbidden.clone()?;
+    let fix = "namespaces: {uts: host}, or allow_degraded: [hostname]  # in the manifest; or start the container with a wider filter (docker and podman: --security-opt seccomp=unconfined)";
+    Some(check("host name", Verdict::Caution, reason).mended(fix))
+}
+
+/// The same.
+fn network(host: &Host) -> Option<Check> {
+    let reason = host.network_forbidden.clone()?;
+    let fix = "sudo sysctl -w user.max_net_namespaces=15000";
+    let found = check("network namespaces", Verdict::Fail, reason.clone());
+    Some(if reason.contains("sysctl") { found.mended(fix) } else { found })
 }
 
 fn controllers(host: &Host) -> Vec<Check> {
@@ -152,8 +172,9 @@ fn controllers(host: &Host) -> Vec<Check> {
             }
             Err(reason) => {
                 let verdict = if name == "hugetlb" { Verdict::Caution } else { Verdict::Fail };
+                let fix = lacks::groups(&reason).or_else(|| delegate(host, name));
                 let found = check(name, verdict, reason);
-                match delegate(host, name) {
+                match fix {
                     Some(fix) => found.mended(fix),
                     None => found,
                 }

@@ -41,6 +41,12 @@ pub struct Host {
     pub subordinate_gap: Option<Gap>,
     /// What keeps the caller from making a user namespace, where something does.
     pub userns_forbidden: Option<String>,
+    /// What keeps the caller from making a network namespace, where something is known to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_forbidden: Option<String>,
+    /// What keeps a host name from being set even in a namespace of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname_forbidden: Option<String>,
     /// The version of Landlock's interface; 0 is none.
     pub landlock: u8,
     /// Why no seccomp filter can be installed, where that is so.

@@ -17,7 +17,7 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 use crate::capability::Capability;
 use crate::host::{Host, ResourceLimit};
-use crate::manifest::{Landlock, Manifest, Ulimit, Userns};
+use crate::manifest::{Landlock, Manifest, Sharing, Ulimit, Userns};
 use crate::sys;
 
 /// What the planner must know; with no manifest, all there is to know.
@@ -49,6 +49,16 @@ pub fn host(manifest: Option<&Manifest>) -> Host {
             .filter(|_| !privileged),
         subordinate: ids.and_then(Result::ok),
         userns_forbidden: if userns { ids::forbidden(privileged) } else { None },
+        network_forbidden: if wants(kernel::may_share_network) {
+            kernel::network_forbidden()
+        } else {
+            None
+        },
+        hostname_forbidden: if wants(|m| m.namespaces.uts == Sharing::Private) {
+            kernel::hostname_forbidden()
+        } else {
+            None
+        },
         landlock: if wants(|m| m.security.landlock != Landlock::None) {
             sys::landlock_version()
         } else {

@@ -54,7 +54,7 @@ pub(super) fn forbidden(scene: Scene<'_>) -> Option<Finding> {
 fn filter() -> Option<Finding> {
     scarcity::filtered(Call::Clone3).then(|| Finding::new(
         "the runner itself runs under a seccomp filter, as in a container, that refuses new namespaces",
-        "run it outside of that container, or give the container a profile that allows clone3 and unshare",
+        "run it outside of that container, or start the container with a profile that allows clone3 and unshare (docker and podman: `--security-opt seccomp=unconfined`)",
     ))
 }
 

@@ -33,7 +33,8 @@ fn trials(host: &Host, checks: &[Check]) -> Vec<Check> {
     let passes = |name: &str| {
         checks.iter().any(|check| check.name == name && check.verdict == Verdict::Pass)
     };
-    let least = "command: [\"true\"]\nstdin: none\nstdout: none\ntty: false\n";
+    let least =
+        "command: [\"true\"]\nstdin: none\nstdout: none\ntty: false\nallow_degraded: [hostname]\n";
     let proc = host.proc_mask.as_ref().map_or("", |_| "proc: none\n");
     let limits = [("memory", "memory: 64m"), ("pids", "pids: 64"), ("cpu", "cpus: 1")];
     let limits: Vec<_> =

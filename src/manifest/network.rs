@@ -88,6 +88,8 @@ pub enum Degradable {
     NetworkNamespace,
     /// A /proc of its own.
     FreshProc,
+    /// A host name of its own: the surrounding one is seen.
+    Hostname,
     /// The limits of memory and swap.
     Memory,
     /// The limits of processor time.

@@ -207,6 +207,7 @@ fn word(what: Degradable) -> &'static str {
         Degradable::PidNamespace => "pid_namespace",
         Degradable::NetworkNamespace => "network_namespace",
         Degradable::FreshProc => "fresh_proc",
+        Degradable::Hostname => "hostname",
         Degradable::Memory => "memory",
         Degradable::Cpu => "cpu",
         Degradable::Pids => "pids",

@@ -11,6 +11,7 @@ use crate::source::Pointer;
 
 use super::draft::{Draft, asked, at, either, key, step};
 use super::isolation::Isolation;
+use super::lacks;
 use super::limits::{self, Controller, Limit};
 
 /// The groups of a run, and the steps that make and join them.
@@ -294,6 +295,7 @@ fn apply(draft: &mut Draft<'_>, groups: &mut Groups, limit: &Limit, site: &Site)
         Err(reason) => {
             // Where its controller is not to be had, the limit that it belongs to has said so.
             if !limit.default {
+                let help = lacks::groups(&reason).unwrap_or(help);
                 draft.lost(limit.controller.loss, &limit.key, &reason, help);
             }
             return;

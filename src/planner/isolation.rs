@@ -65,6 +65,7 @@ pub(super) fn choose(draft: &mut Draft<'_>) -> Isolation {
     }
     let mut all = in_clone.clone();
     match &draft.manifest.network {
+        Network::None if shares_network(draft) => {}
         Network::None => {
             in_clone.push(Namespace::Network);
             all.push(Namespace::Network);
@@ -73,6 +74,16 @@ pub(super) fn choose(draft: &mut Draft<'_>) -> Isolation {
         Network::Host => {}
     }
     Isolation { in_clone, all, proc }
+}
+
+/// Whether the host's network is what is left, and that is allowed.
+fn shares_network(draft: &mut Draft<'_>) -> bool {
+    let Some(reason) = draft.host.network_forbidden.clone() else { return false };
+    let shared = draft.lost(Degradable::NetworkNamespace, &key("network"), &reason, "");
+    if shared {
+        draft.hole(Opening::HostNetwork, "", &asked("allow_degraded"));
+    }
+    shared
 }
 
 impl crate::manifest::Manifest {
@@ -159,8 +170,11 @@ fn choose_proc(draft: &mut Draft<'_>) -> Proc {
         draft.hole(Opening::HostProcesses, "", &asked("allow_degraded"));
         return Proc::Outer;
     }
-    let help = "write `proc: none` to go without /proc, or `proc: outer` to share the surrounding PID namespace";
-    draft.lost(Degradable::FreshProc, &key("proc"), &reason, help);
+    let help = format!(
+        "write `proc: none` to go without /proc, or `proc: outer` to share the surrounding PID namespace; or {}",
+        lacks::UNMASKED
+    );
+    draft.lost(Degradable::FreshProc, &key("proc"), &reason, &help);
     Proc::None
 }
 
@@ -203,17 +217,23 @@ pub(super) fn late(draft: &Draft<'_>, isolation: &Isolation, groups: &Groups) ->
 }
 
 /// The host name, and the loopback device.
-pub(super) fn names(draft: &Draft<'_>, isolation: &Isolation) -> Vec<Step<Init>> {
+pub(super) fn names(draft: &mut Draft<'_>, isolation: &Isolation) -> Vec<Step<Init>> {
     let mut steps = Vec::new();
-    let hostname = hostname(draft);
-    if isolation.has(Namespace::Uts) {
+    if isolation.has(Namespace::Uts) && keeps_hostname(draft) {
         let origin = either("hostname", draft.manifest.hostname.is_some());
-        steps.push(step(Init::Hostname { name: hostname }, &origin));
+        steps.push(step(Init::Hostname { name: hostname(draft) }, &origin));
     }
-    if draft.manifest.network == Network::None {
+    if draft.manifest.network == Network::None && isolation.has(Namespace::Network) {
         steps.push(step(Init::LoopbackUp, &default("network")));
     }
     steps
+}
+
+/// Whether the sandbox has a host name of its own, or else the manifest is refused.
+fn keeps_hostname(draft: &mut Draft<'_>) -> bool {
+    let Some(reason) = draft.host.hostname_forbidden.clone() else { return true };
+    let help = "write `namespaces: {uts: host}` to have the surrounding one";
+    !draft.lost(Degradable::Hostname, &key("hostname"), &reason, help)
 }
 
 /// The sandbox's host name.

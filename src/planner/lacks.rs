@@ -14,6 +14,18 @@ pub(crate) fn userns(reason: &str) -> &'static str {
     }
 }
 
+/// How a container is started so that a new /proc can be mounted in it.
+pub(crate) const UNMASKED: &str = "start the container with its masks off (docker: `--security-opt systempaths=unconfined`; podman: `--security-opt unmask=ALL`)";
+
+/// How control groups are had that are not there for this reason, or read-only: in a container
+/// they are its engine's to mount.
+pub(crate) fn groups(reason: &str) -> Option<&'static str> {
+    let contained = reason.ends_with("as in a container") || reason.ends_with("mounted");
+    contained.then_some(
+        "have the control groups mounted writable: in a container its engine does that (podman: `--security-opt unmask=/sys/fs/cgroup`)",
+    )
+}
+
 /// Why the caller has one id only, and the command that gives it more.
 pub(crate) fn ids(host: &Host) -> (String, String) {
     // Of a host that was recorded before anybody looked.

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::manifest::{Manifest, MountKind, RootSource, Write};
+use crate::manifest::{Degradable, Manifest, MountKind, Network, RootSource, Write};
+use crate::sys;
 
 /// Whether a manifest wants a layer above its root file system, or an overlay mount.
 pub(super) fn layers(manifest: &Manifest) -> bool {
@@ -16,7 +17,7 @@ pub(super) fn layers(manifest: &Manifest) -> bool {
 pub(super) fn overlay_missing() -> Option<String> {
     // Who can't see it is told by the mount itself.
     let known = super::text("/proc/filesystems")?;
-    let release = crate::sys::release();
+    let release = sys::release();
     if !known.lines().any(|line| line.ends_with("\toverlay")) {
         // A module is loaded when it is first mounted.
         let module = format!("/lib/modules/{release}/kernel/fs/overlayfs");
@@ -34,6 +35,32 @@ pub(super) fn seccomp_missing() -> Option<String> {
     let status = || super::text("/proc/self/status").unwrap_or_default();
     (!there && !status().contains("\nSeccomp:"))
         .then(|| "the kernel was built without seccomp filters".to_owned())
+}
+
+/// Whether a manifest wants a network namespace, and takes the host's instead.
+pub(super) fn may_share_network(manifest: &Manifest) -> bool {
+    manifest.network == Network::None
+        && manifest.allow_degraded.contains(&Degradable::NetworkNamespace)
+}
+
+/// Why no network namespace can be made.
+pub(super) fn network_forbidden() -> Option<String> {
+    if super::word("/proc/sys/user/max_net_namespaces").as_deref() == Some("0") {
+        return Some("the sysctl user.max_net_namespaces is 0".to_owned());
+    }
+    let missing = Path::new("/proc/self/ns").exists() && !Path::new("/proc/self/ns/net").exists();
+    missing.then(|| "the kernel was built without network namespaces".to_owned())
+}
+
+/// Why no host name can be set. It is tried where the runner itself is filtered: the profiles of
+/// docker and podman let nobody set one who was not root of the machine before, though both may
+/// let namespaces be made.
+pub(super) fn hostname_forbidden() -> Option<String> {
+    let filtered = sys::is_filtered().unwrap_or_default();
+    (filtered && sys::may_set_host_name() == Some(false)).then(|| {
+        "the runner itself runs under a seccomp filter, as in a container, that refuses sethostname"
+            .to_owned()
+    })
 }
 
 /// The caller's own score.

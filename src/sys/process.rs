@@ -48,6 +48,19 @@ pub fn clone(flags: i32, cgroup: Option<BorrowedFd<'_>>) -> Result<Twin> {
     }
 }
 
+/// Whether who has every capability over a host name may set it; none where no namespaces can be
+/// made to try it in.
+#[must_use]
+pub fn may_set_host_name() -> Option<bool> {
+    match clone(libc::CLONE_NEWUSER | libc::CLONE_NEWUTS, None).ok()? {
+        Twin::Child => quit(i32::from(nix::unistd::sethostname("tried").is_err())),
+        Twin::Parent(pid, _) => {
+            let (status, _) = super::supervise::reap(pid).ok()?;
+            Some(status == Status::Exit(0))
+        }
+    }
+}
+
 /// Ends this process, and runs nothing on the way out.
 pub fn quit(code: i32) -> ! {
     // SAFETY: always safe.
