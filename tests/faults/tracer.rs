@@ -105,6 +105,8 @@ const MAKING: &[&str] = &[
 
 /// It makes nothing: it is asked until the kernel knows no further capability.
 const PR_CAPBSET_READ: u64 = 23;
+/// What is left stands in the status; what is not there can't be dropped.
+const PR_CAPBSET_DROP: u64 = 24;
 
 pub(crate) struct Tracer<'t> {
     binary: &'t Path,
@@ -198,7 +200,7 @@ impl Tracer<'_> {
         }
         if let Err(signal) = end
             && signal != Signal::SIGKILL
-            && process.is_some_and(|process| process.ours)
+            && process.is_some_and(|it| it.ours && (it.role == "r" || !it.foreign))
         {
             self.seen.crashed = Some(signal);
         }
@@ -307,7 +309,7 @@ impl Tracer<'_> {
             && MAKING.contains(&name)
         {
             let option = if name == "prctl" { registers.rdi } else { 0 };
-            if option != PR_CAPBSET_READ {
+            if ![PR_CAPBSET_READ, PR_CAPBSET_DROP].contains(&option) {
                 *process.made.entry(format!("{name} {option}")).or_default() += 1;
             }
         }
