@@ -39,6 +39,8 @@ pub struct Host {
     /// What of that is missing, where something is and somebody looked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subordinate_gap: Option<Gap>,
+    /// The caller has groups, and newgidmap with a range of its own can have them given up.
+    pub gives_up_groups: bool,
     /// What keeps the caller from making a user namespace, where something does.
     pub userns_forbidden: Option<String>,
     /// What keeps the caller from making a network namespace, where something is known to.

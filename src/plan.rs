@@ -181,7 +181,7 @@ pub enum Init {
     /// A session of its own, so that signals to the runner's group don't reach it.
     NewSession,
     /// Maps one id, its own, by itself.
-    MapSelf { uid: IdRange, gid: IdRange },
+    MapSelf { uid: IdRange, gid: Option<IdRange> },
     /// Writes 0 to the `tasks` file of a cgroup v1 group.
     JoinCgroup { path: PathBuf },
     /// Unshares namespaces that must come after the cgroup was joined.

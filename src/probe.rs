@@ -31,12 +31,15 @@ pub fn host(manifest: Option<&Manifest>) -> Host {
     // It may map ids and give up groups as it likes.
     let privileged = initial || root && ids::may_give_up_groups();
     let userns = wants(|manifest| manifest.userns == Userns::Auto);
-    let ids = wants(ids::needed).then(|| ids::subordinate(uid));
+    let groups = ids::groups(gid);
+    let many = userns && !privileged && !groups.is_empty();
+    let ids = (many || wants(ids::needed)).then(|| ids::subordinate(uid));
     let host = Host {
         kernel: sys::release(),
         uid,
         gid,
-        groups: ids::groups(gid),
+        gives_up_groups: many && matches!(&ids, Some(Ok(ids)) if ids::may_map(ids)),
+        groups,
         privileged,
         initial,
         unlimited: initial && has(&[Capability::SysResource]),

@@ -82,7 +82,7 @@ fn openings() -> Vec<(Opening, Value, &'static str)> {
             root,
         ),
         (O::HostGroup, json!({"userns": "host", "groups": [44]}), root),
-        (O::CallerGroups, json!({}), user),
+        (O::CallerGroups, json!({}), "keeping groups"),
         (O::HostProcesses, json!({"namespaces": {"pid": "host"}}), user),
         (O::HostProcesses, json!({"proc": "outer"}), user),
         (O::HostProcesses, json!({"allow_degraded": ["pid_namespace"]}), "nested"),
@@ -214,6 +214,7 @@ fn machine(name: &str) -> Host {
             host.limits = [("nice".to_owned(), nice)].into();
             host
         }
+        "keeping groups" => Host { gives_up_groups: false, ..host("user-delegated") },
         name => host(name),
     }
 }
@@ -316,10 +317,9 @@ fn silence_is_safe_and_what_is_left_is_told() {
         "limits": {"memory": "1g", "cpus": 1}, "stdin": "none", "stdout": "none", "stderr": "none",
     });
     let score = |text: &str, host: &Host| Score::of(&plan(&manifest(text), host).unwrap().holes);
-    let mut alone = host("user-delegated");
-    alone.groups.clear();
-    assert_eq!(score(&quiet.to_string(), &alone).to_string(), "0.0");
-    assert_eq!(score("command: [x]", &alone).word(), "safe");
+    let user = host("user-delegated");
+    assert_eq!(score(&quiet.to_string(), &user).to_string(), "0.0");
+    assert_eq!(score("command: [x]", &user).word(), "safe");
     assert_eq!(score("command: [x]", &host("root-v2")).word(), "safe");
 }
 

@@ -343,13 +343,13 @@ fn map_directly(scene: Scene<'_>, kind: IdKind, map: &[IdRange], fault: Fault) -
 pub(super) fn map_self(
     scene: Scene<'_>,
     uid: IdRange,
-    gid: IdRange,
+    gid: Option<IdRange>,
     fault: Fault,
 ) -> Option<Finding> {
     if let Some(finding) = forbidden(scene) {
         return Some(finding);
     }
-    let alone = uid.count == 1 && gid.count == 1;
+    let alone = uid.count == 1 && gid.is_none_or(|gid| gid.count == 1);
     (alone && fault.errno == Errno::EPERM).then(|| {
         Finding::new(
             "the kernel let the user namespace be made, but not its ids be mapped: a security module forbids it, or /proc is not writable",

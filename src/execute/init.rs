@@ -300,11 +300,12 @@ impl<'p> Scene<'p> {
         Ok(())
     }
 
-    fn map_self(&self, uid: IdRange, gid: IdRange) -> Result<()> {
+    fn map_self(&self, uid: IdRange, gid: Option<IdRange>) -> Result<()> {
         let line = |IdRange { inside, outside, count }: IdRange| {
             Text::of(format_args!("{inside} {outside} {count}"))
         };
         self.write_proc("self/uid_map", line(uid).bytes())?;
+        let Some(gid) = gid else { return Ok(()) };
         // Who may give up groups may gain what a group denies: the kernel wants it refused.
         self.write_proc("self/setgroups", b"deny")?;
         self.write_proc("self/gid_map", line(gid).bytes())

@@ -92,8 +92,8 @@ openings! {
         "the command is in group {} of the host, and may use what that group may",
         "take it out of `groups`, or run it as an ordinary user";
     CallerGroups "caller_groups" 3:
-        "the command keeps the caller's supplementary groups ({}), which an ordinary user can't give up: it may use what those groups may",
-        "run it as a user who is in no such group";
+        "the command keeps the caller's supplementary groups ({}), which nobody without a range of /etc/subgid can give up: it may use what those groups may",
+        "give the caller a range (`sixdocker doctor` has the command), or run it as a user who is in no such group";
 
     // What it shares with the host.
     HostProcesses "host_processes" 15:

@@ -114,7 +114,10 @@ impl Display for Init {
         match self {
             Self::ParentDeathSignal => f.write_str("ask to be killed when the runner dies"),
             Self::NewSession => f.write_str("begin a session"),
-            Self::MapSelf { uid, gid } => write!(f, "map the one user id {uid}, group id {gid}"),
+            Self::MapSelf { uid, gid: None } => write!(f, "map the one user id {uid}"),
+            Self::MapSelf { uid, gid: Some(gid) } => {
+                write!(f, "map the one user id {uid}, group id {gid}")
+            }
             Self::JoinCgroup { path: group } => write!(f, "join the control group {}", path(group)),
             Self::Unshare { namespaces } => {
                 write!(f, "make new namespaces: {}", list(namespaces, ", "))

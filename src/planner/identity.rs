@@ -176,16 +176,32 @@ fn wide(draft: &Draft<'_>, groups: &[u32]) -> Option<Origin> {
     any.then(|| super::draft::at(key("security").key("capabilities")))
 }
 
-/// An ordinary caller's one id, which init maps by itself.
+/// An ordinary caller's one id, which init maps by itself. Where the caller has groups that can be
+/// given up, newgidmap maps its group instead.
 fn own(draft: &mut Draft<'_>, identity: &mut Identity, origin: &Origin) {
     let uid = range(identity.uid, draft.host.uid, 1);
     let gid = range(identity.gid, draft.host.gid, 1);
-    identity.map.push(step(Init::MapSelf { uid, gid }, origin));
+    if let Some(Subordinate { gid: (spare, _), newgidmap, .. }) =
+        draft.host.subordinate.clone().filter(|_| draft.host.gives_up_groups)
+    {
+        let other = if identity.gid == NOBODY { NOBODY - 1 } else { NOBODY };
+        identity.gids.push(range(other, spare, 1));
+        identity.gids.sort_by_key(|range| range.inside);
+        let map = identity.gids.clone();
+        let ids = Attend::MapIds { kind: IdKind::Gid, map, helper: Some(newgidmap) };
+        identity.attend.push(step(ids, &default("groups")));
+        identity.map.push(step(Init::MapSelf { uid, gid: None }, origin));
+        return set(identity, Vec::new(), origin);
+    }
+    identity.map.push(step(Init::MapSelf { uid, gid: Some(gid) }, origin));
     keeps_groups(draft, &default("groups"));
 }
 
-/// Says which groups of the caller the command keeps, since nobody without privilege can give
-/// up a group: a group may be what denies access.
+/// Stands for no group of anybody's.
+const NOBODY: u32 = 65_534;
+
+/// Says which groups of the caller the command keeps. Nobody without privilege can give up a
+/// group, since a group may be what denies access: whoever may map more ids may.
 fn keeps_groups(draft: &mut Draft<'_>, origin: &Origin) {
     let groups = &draft.host.groups;
     if groups.is_empty() {

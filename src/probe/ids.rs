@@ -55,6 +55,21 @@ pub(super) fn subordinate(uid: u32) -> Result<Subordinate, Gap> {
     }
 }
 
+/// Whether newgidmap can map one id of the range besides the caller's own: only then does the
+/// kernel let groups be given up (user_namespaces(7)).
+pub(super) fn may_map(ids: &Subordinate) -> bool {
+    let map = super::text("/proc/self/gid_map").unwrap_or_default();
+    let covers = |line: &str| {
+        let mut numbers = line.split_whitespace().map(str::parse::<u64>);
+        let mut next = || numbers.next()?.ok();
+        let (inside, _, count) = (next()?, next()?, next()?);
+        Some((inside..inside + count).contains(&ids.gid.0.into()))
+    };
+    map.lines().any(|line| covers(line) == Some(true))
+        && sys::gives_privileges(&ids.newgidmap)
+        && !sys::has_no_new_privileges().unwrap_or(true)
+}
+
 /// The first id above all ranges, and above those of ordinary accounts.
 fn free(text: &str) -> u32 {
     let end = |line: &str| {

@@ -121,6 +121,26 @@ pub fn is_mount_point(path: &std::ffi::CStr) -> bool {
     returned == 0 && status.stx_attributes & bit != 0
 }
 
+/// Whether who executes this file gets privileges by it: it is root's and setuid, or has
+/// capabilities, where its mount lets that be (statvfs(3), capabilities(7)).
+#[must_use]
+pub fn gives_privileges(path: &std::path::Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let found = nix::sys::statvfs::statvfs(path);
+    let mounted = found.is_ok_and(|it| !it.flags().contains(nix::sys::statvfs::FsFlags::ST_NOSUID));
+    let setuid =
+        || std::fs::metadata(path).is_ok_and(|it| it.uid() == 0 && it.mode() & libc::S_ISUID != 0);
+    mounted && (setuid() || has_capabilities(path))
+}
+
+fn has_capabilities(path: &std::path::Path) -> bool {
+    use std::os::unix::ffi::OsStrExt;
+    let Ok(path) = std::ffi::CString::new(path.as_os_str().as_bytes()) else { return false };
+    let (name, none) = (c"security.capability".as_ptr(), std::ptr::null_mut());
+    // SAFETY: both names end in zero; of no room, the kernel tells the length and writes nothing.
+    unsafe { libc::getxattr(path.as_ptr(), name, none, 0) > 0 }
+}
+
 /// Whether a file has this extended attribute with this value (getxattr(2)).
 #[must_use]
 pub fn has_attribute(path: &std::ffi::CStr, name: &std::ffi::CStr, value: &[u8]) -> bool {

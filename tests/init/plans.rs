@@ -165,7 +165,7 @@ fn before(root: Root) -> Vec<Init> {
         Init::NewSession,
         Init::MapSelf {
             uid: own(nix::unistd::geteuid().as_raw()),
-            gid: own(nix::unistd::getegid().as_raw()),
+            gid: Some(own(nix::unistd::getegid().as_raw())),
         },
         Init::Undumpable,
         Init::NewKeyring,

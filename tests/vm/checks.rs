@@ -466,6 +466,35 @@ fn a_user_has_the_ids_of_subuid() {
     assert_eq!((made.uid(), made.gid()), (1000, 1000));
 }
 
+/// What somebody in two more groups sees inside of them, and what doctor says.
+fn seen_of_groups() -> (String, String) {
+    let case = Case::new(User, "command: [id, -G]\n");
+    let in_groups = |words: &[&str]| {
+        let mut command = Command::new("/usr/bin/setpriv");
+        command.args(["--reuid=1000", "--regid=1000", "--groups=27,44", "--"]).arg(binary());
+        run(command.args(words).stdin(Stdio::null()))
+    };
+    let file = case.temp.join("box.yaml");
+    let seen = in_groups(&["up", file.to_str().unwrap()]).expect(0).stdout;
+    case.litter.check();
+    (seen, in_groups(&["doctor"]).stdout)
+}
+
+#[test]
+#[ignore = "runs in the virtual machine"]
+fn groups_are_given_up_where_there_is_a_range() {
+    let (seen, doctor) = seen_of_groups();
+    assert_eq!(seen, "0\n");
+    assert!(doctor.contains("the caller's groups 27, 44 are given up"), "{doctor}");
+    let ranges = fs::read_to_string("/etc/subgid").unwrap();
+    fs::write("/etc/subgid", "").unwrap();
+    let (seen, doctor) = seen_of_groups();
+    fs::write("/etc/subgid", ranges).unwrap();
+    assert_eq!(seen, "0 65534 65534\n");
+    assert!(doctor.contains("keeps the caller's groups 27, 44"), "{doctor}");
+    assert!(doctor.contains("→ sudo usermod --add-subgids 200016-265551 user\n"), "{doctor}");
+}
+
 #[test]
 #[ignore = "runs in the virtual machine"]
 fn sixteen_ids_are_enough_for_sixteen() {
