@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::{Hole, Origin, Plan, Side};
 use crate::diagnostic::Place;
@@ -141,7 +141,7 @@ pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
         let mut word = word;
         while let Some(last) = lines.last_mut() {
             let gap = usize::from(!last.is_empty());
-            if last.width() + gap + word.width() <= width {
+            if fits(word, width.saturating_sub(last.width() + gap)) {
                 last.push_str(if gap == 1 { " " } else { "" });
                 last.push_str(word);
                 break;
@@ -162,16 +162,30 @@ pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
     if lines.is_empty() { vec![String::new()] } else { lines }
 }
 
+/// Whether a word fills no more than `width` columns. However long it is, no more of it is read
+/// than would fit.
+fn fits(word: &str, width: usize) -> bool {
+    word.is_empty() || filling(word, width) == word.len()
+}
+
 /// The most bytes of `word` that fill no more than `width` columns; at least one character.
 fn cut(word: &str, width: usize) -> usize {
-    let mut end = word.chars().next().map_or(0, char::len_utf8);
+    let one = word.chars().next().map_or(0, char::len_utf8);
+    filling(word, width).max(one)
+}
+
+fn filling(word: &str, width: usize) -> usize {
+    /// It makes a character of one column an emoji of two.
+    const EMOJI: char = '\u{fe0f}';
+    let mut room = width;
     for (at, c) in word.char_indices() {
-        let next = at + c.len_utf8();
-        if word.get(..next).is_some_and(|start| start.width() <= width) {
-            end = end.max(next);
+        let columns = if c == EMOJI { 1 } else { c.width().unwrap_or(0) };
+        match room.checked_sub(columns) {
+            Some(left) => room = left,
+            None => return at,
         }
     }
-    end
+    word.len()
 }
 
 #[cfg(test)]
@@ -181,6 +195,9 @@ mod tests {
     #[test]
     fn words_are_wrapped_and_long_ones_cut() {
         assert_eq!(wrapped("a bc def", 4), ["a bc", "def"]);
+        // A file may be one long word: this takes no time.
+        assert_eq!(wrapped(&"x".repeat(1 << 20), 64).len(), 1 << 14);
+        assert_eq!(wrapped(&"e\u{301}".repeat(100_000), 1).len(), 100_000);
         assert_eq!(wrapped("abcdefgh i", 3), ["abc", "def", "gh", "i"]);
         assert_eq!(wrapped("", 3), [""]);
         assert_eq!(wrapped("漢字漢字", 5), ["漢字", "漢字"]);

@@ -1,21 +1,27 @@
 //! The report as JSON, for machines.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::libc;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Ending, Failure, Outcome, sentence};
 use crate::host::Host;
 use crate::plan::Plan;
-use crate::sys::Status;
+use crate::sys::{self, Status};
 
 /// What happened in one run of a sandbox.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -411,18 +417,62 @@ fn is_special(path: &Path) -> bool {
 
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let new = beside(path);
-    // Left by a runner that was killed, and had our pid.
-    _ = fs::remove_file(&new);
+    left_beside(path).iter().for_each(|left| _ = fs::remove_file(left));
     let mut options = fs::OpenOptions::new();
     let mut file = options.write(true).create_new(true).open(&new)?;
+    _ = sys::supervise::lock(file.as_fd());
     let written = file.write_all(content).and_then(|()| fs::rename(&new, path));
     written.inspect_err(|_| _ = fs::remove_file(&new))
 }
 
 /// A name in the same directory that nobody else takes.
 fn beside(path: &Path) -> PathBuf {
-    let mut name = std::ffi::OsString::from(".");
+    let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(format!(".{}.tmp", std::process::id()));
     path.with_file_name(name)
+}
+
+/// Such files of runners that are dead: they were killed before they could rename them. A pid may
+/// be that of another PID namespace, so the lock decides.
+fn left_beside(path: &Path) -> Vec<PathBuf> {
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    let left = |file: &OsString| {
+        let rest = file.as_bytes().strip_prefix(b".")?.strip_prefix(name)?.strip_prefix(b".")?;
+        let pid: i32 = str::from_utf8(rest.strip_suffix(b".tmp")?).ok()?.parse().ok()?;
+        let own = i64::from(pid) == i64::from(std::process::id());
+        let file = || {
+            let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
+            sys::open(&path.with_file_name(file), flags).ok()
+        };
+        let left = pid > 0 && (own || is_dead(pid));
+        file().filter(|file| left && sys::supervise::lock(file.as_fd()))
+    };
+    let dir = path.parent().map(fs::read_dir).and_then(Result::ok);
+    let names = dir.into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names.filter(|name| left(name).is_some()).map(|name| path.with_file_name(name)).collect()
+}
+
+fn is_dead(pid: i32) -> bool {
+    kill(Pid::from_raw(pid), None::<Signal>) == Err(Errno::ESRCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_killed_have_left_is_removed_and_nothing_else() {
+        let dir = std::env::temp_dir().join(format!("sixdocker-report-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let names =
+            [".r.json.4194303.tmp", ".r.json.1.tmp", ".r.json.x.tmp", ".s.json.4194303.tmp"];
+        names.iter().for_each(|name| fs::write(dir.join(name), "").unwrap());
+        replace(&dir.join("r.json"), b"{}").unwrap();
+        let mut left: Vec<_> =
+            fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(left, [".r.json.1.tmp", ".r.json.x.tmp", ".s.json.4194303.tmp", "r.json"]);
+    }
 }
