@@ -340,6 +340,8 @@ pub enum Command {
 pub struct Verify {
     pub uid: u32,
     pub gid: u32,
+    /// The supplementary groups; none where the caller's may be kept.
+    pub groups: Option<Vec<u32>>,
     pub capabilities: Vec<Capability>,
     pub no_new_privileges: bool,
     /// A filter is installed (`Seccomp: 2` in /proc/self/status, or prctl(PR_GET_SECCOMP)).

@@ -105,6 +105,7 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
     let verify = Verify {
         uid: identity.uid,
         gid: identity.gid,
+        groups: identity.groups(),
         capabilities: manifest.security.capabilities.clone(),
         no_new_privileges: manifest.security.no_new_privileges,
         seccomp: security.filtered,

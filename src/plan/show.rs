@@ -272,8 +272,14 @@ impl Display for Command {
 
 impl Display for Verify {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { uid, gid, capabilities, no_new_privileges, seccomp, namespaces } = self;
-        write!(f, "verify: user {uid}, group {gid}, {} capabilities", capabilities.len())?;
+        let Self { uid, gid, groups, capabilities, no_new_privileges, seccomp, namespaces } = self;
+        write!(f, "verify: user {uid}, group {gid}")?;
+        match groups.as_deref() {
+            None => {}
+            Some([]) => f.write_str(", no other group")?,
+            Some(groups) => write!(f, ", groups {}", list(groups, ", "))?,
+        }
+        write!(f, ", {} capabilities", capabilities.len())?;
         if *no_new_privileges {
             f.write_str(", no new privileges")?;
         }

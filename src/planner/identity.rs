@@ -36,6 +36,16 @@ pub(super) struct Identity {
     pub(super) gids: Vec<IdRange>,
 }
 
+impl Identity {
+    /// The supplementary groups that the command has; none where it keeps the caller's.
+    pub(super) fn groups(&self) -> Option<Vec<u32>> {
+        self.set.iter().find_map(|step| match &step.action {
+            Init::SetIds { groups, .. } => groups.clone(),
+            _ => None,
+        })
+    }
+}
+
 /// Chooses ids and their map.
 pub(super) fn choose(draft: &mut Draft<'_>, isolation: &Isolation) -> Identity {
     let User { user, group } = &draft.manifest.user;

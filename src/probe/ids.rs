@@ -135,6 +135,7 @@ pub(super) fn forbidden(privileged: bool) -> Option<String> {
 pub(super) fn endure(passwd: &str, subordinate: &str) {
     let name = account(passwd, 1000);
     _ = range(subordinate, 1000, name.as_deref());
+    _ = free(subordinate);
 }
 
 #[cfg(test)]

@@ -200,6 +200,23 @@ pub fn ids() -> Result<[u32; 6]> {
     Ok([a, b, c, d, e, f])
 }
 
+/// Whether these and no others are the supplementary groups of this process. Of more than 256,
+/// the number alone is compared.
+pub fn has_groups(planned: &[u32]) -> Result<bool> {
+    let mut found = [0; 256];
+    // SAFETY: a size of 0 asks how many there are, and writes nothing.
+    let count = unsafe { libc::getgroups(0, std::ptr::null_mut()) };
+    Call::CheckIds.check(count.into())?;
+    let length = usize::try_from(count).unwrap_or_default();
+    if length != planned.len() || length > found.len() {
+        return Ok(length == planned.len());
+    }
+    // SAFETY: `found` has room for so many, and outlives the call.
+    let count = unsafe { libc::getgroups(count, found.as_mut_ptr()) };
+    Call::CheckIds.check(count.into())?;
+    Ok(found.iter().take(length).all(|group| planned.contains(group)))
+}
+
 /// Closes every descriptor from `first` on, but for those in `keep`, which are at most eight.
 pub fn close_all_but(first: RawFd, keep: &[RawFd]) -> Result<()> {
     let mut sorted = [RawFd::MAX; 8];

@@ -100,6 +100,7 @@ impl Draft {
         let verify = Verify {
             uid: 0,
             gid: 0,
+            groups: None,
             capabilities: Vec::new(),
             no_new_privileges: true,
             seccomp: false,

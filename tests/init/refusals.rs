@@ -88,6 +88,9 @@ fn ids() {
     let mut draft = draft(&root);
     draft.verify.gid = 5;
     assert_eq!(refused(&draft.plan()), Call::CheckIds);
+    let mut plan = self::draft(&root).plan();
+    verify(&mut plan).groups = Some(vec![4242]);
+    assert_eq!(refused(&plan), Call::CheckIds);
 }
 
 fn namespace() {

@@ -75,9 +75,13 @@ impl Scene<'_> {
     }
 
     fn verify(&self, verify: &Verify) -> Result<()> {
-        let Verify { uid, gid, capabilities, no_new_privileges, seccomp, namespaces } = verify;
+        let Verify { uid, gid, groups, capabilities, no_new_privileges, seccomp, namespaces } =
+            verify;
         let ids = [*uid, *uid, *uid, *gid, *gid, *gid];
         same(&sys::ids()?, &ids, Call::CheckIds)?;
+        if let Some(groups) = groups {
+            same(&sys::has_groups(groups)?, &true, Call::CheckIds)?;
+        }
         verify_capabilities(capabilities)?;
         same(&sys::has_no_new_privileges()?, no_new_privileges, Call::CheckPrivileges)?;
         if *seccomp {
