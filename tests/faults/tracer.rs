@@ -151,7 +151,7 @@ pub(crate) fn trace(
     };
     tracer.join(runner, "r".to_owned());
     let watchdog = Watchdog::new(runner);
-    gate.open();
+    let _open = gate.open();
     tracer.follow(runner, &watchdog);
     tracer.seen.hung = watchdog.has_bitten();
     tracer.seen
@@ -420,8 +420,12 @@ impl Gate {
         vec!["sh".into(), "-c".into(), script.into(), self.0.display().to_string()]
     }
 
-    fn open(&self) {
-        OpenOptions::new().write(true).open(&self.0).unwrap().write_all(b"\n").unwrap();
+    /// To wait for the shell here would keep it waiting for us, where it was seized at the end of
+    /// its own execve(2): who has both ends open waits for nobody. They stay open for its read.
+    fn open(&self) -> File {
+        let mut both = OpenOptions::new().read(true).write(true).open(&self.0).unwrap();
+        both.write_all(b"\n").unwrap();
+        both
     }
 }
 
