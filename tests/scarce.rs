@@ -246,7 +246,9 @@ fn output_that_does_not_fit_is_the_commands_error() {
     let case = Case::new(
         "command: dd if=/dev/zero bs=1k count=100\nstdout: HERE/small/out\nlimits: {output: 1m}\n",
     );
-    case.run_apart(&format!("{SMALL}\"$@\"")).expect(125).says("could not be written");
+    let ran = case.run_apart(&format!("{SMALL}\"$@\"")).says("could not be written");
+    // The command may have written all of it into the pipe before that was known.
+    assert!([1, 125].contains(&ran.code()), "{ran:?}");
     let case = Case::new("command: [\"true\"]\nstdout: HERE/small/out\n");
     case.run_apart(&format!("{SMALL}{NAMES}\"$@\"")).expect(125).says("ENOSPC");
 }
