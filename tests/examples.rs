@@ -7,12 +7,17 @@ mod support;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{PoisonError, RwLock};
 
 use serde_json::Value;
 use support::{
     Console, Machine, Ran, as_user, as_user_with, busybox_root, busybox_root_of_user, is_emulated,
     is_root, need, project, run, shared, sixdocker,
 };
+
+/// Emulated machines leave little of the processors to others: who needs two seconds of one within
+/// ten waits until none runs.
+static PROCESSORS: RwLock<()> = RwLock::new(());
 
 /// Who runs an example, with a root file system of its own.
 struct Caller {
@@ -139,6 +144,7 @@ fn judge_judges() {
 
 #[test]
 fn judge_ends_who_wants_too_much() {
+    let _all = PROCESSORS.write().unwrap_or_else(PoisonError::into_inner);
     let submissions = [
         ("head -c 3000000 /dev/zero", 137, "output limit of 1 MiB"),
         ("while :; do :; done", 124, "processor time limit of 2 s"),
@@ -205,6 +211,7 @@ fn every_example_is_good_to_check_and_plan() {
 /// These very tests run in virtual machines with cgroup v2: as uid 1000 in a group that was delegated
 /// to it, with and without a range, and as root.
 fn every_example_runs_on(kernel: &str) {
+    let _some = PROCESSORS.read().unwrap_or_else(PoisonError::into_inner);
     let Some(machine) = Machine::new(kernel) else { return };
     for name in ["examples", "schema", "README.md", "CHANGELOG.md", "tests/plans"] {
         machine.copy(&project().join(name));
