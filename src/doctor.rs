@@ -195,7 +195,7 @@ fn delegate(host: &Host, controller: &str) -> Option<&'static str> {
     let unified = cgroups.unified.as_ref()?;
     let systemd = cgroups.systemd.as_ref().is_some_and(|it| it.hierarchy.parent.is_some());
     Some(if unified.parent.is_some() || systemd {
-        "sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload"
+        lacks::DROP_IN
     } else {
         "sudo loginctl enable-linger \"$USER\"  # a systemd of your own, which gives groups away"
     })

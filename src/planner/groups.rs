@@ -278,11 +278,9 @@ fn delegation(draft: &Draft<'_>, site: &Site, controller: &str) -> &'static str 
     match unified.map(|unified| unified.parent.is_some()) {
         _ if draft.host.privileged => "`sixdocker doctor` tells what this host has",
         None => "run it as root: systemd hands no cgroup v1 controller to an ordinary user",
-        Some(true) => {
-            "root can hand it down to you (`Delegate=` of user@.service): `sixdocker doctor` tells how"
-        }
+        Some(true) => lacks::HAND_DOWN,
         Some(false) => {
-            "have a systemd of your own that gives one (`sudo loginctl enable-linger USER`), or run it in a group that was given to you, or as root"
+            "have a systemd of your own that gives one (`sudo loginctl enable-linger \"$USER\"`), or run it in a group that was given to you, or as root"
         }
     }
 }

@@ -26,6 +26,18 @@ pub(crate) fn groups(reason: &str) -> Option<&'static str> {
     )
 }
 
+macro_rules! drop_in {
+    () => {
+        "sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload"
+    };
+}
+
+/// How root has systemd hand down more controllers to its users.
+pub(crate) const DROP_IN: &str = drop_in!();
+/// The same in a sentence.
+pub(crate) const HAND_DOWN: &str =
+    concat!("root can have it handed down to you (`", drop_in!(), "`)");
+
 /// Why the caller has one id only, and the command that gives it more.
 pub(crate) fn ids(host: &Host) -> (String, String) {
     // Of a host that was recorded before anybody looked.
