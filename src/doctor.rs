@@ -193,6 +193,9 @@ fn delegate(host: &Host, controller: &str) -> Option<&'static str> {
         return Some("sudo sixdocker up FILE  # systemd hands no cgroup v1 controller to users");
     }
     let unified = cgroups.unified.as_ref()?;
+    if controller == "hugetlb" {
+        return Some("sudo sixdocker up FILE  # systemd hands that controller to no user");
+    }
     let systemd = cgroups.systemd.as_ref().is_some_and(|it| it.hierarchy.parent.is_some());
     Some(if unified.parent.is_some() || systemd {
         lacks::DROP_IN

@@ -38,7 +38,7 @@ fn scopes_are_had_of_systemd() {
         su -l user -c "cd $PWD && exec /checks --ignored --test-threads=1 scopes::"
         exec /checks --ignored --test-threads=1 scopes::"#,
     );
-    passed(&printed, &[10, 10]);
+    passed(&printed, &[12, 12]);
     recorded(&printed, &["root-v2", "user-systemd"]);
 }
 

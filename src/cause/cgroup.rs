@@ -133,7 +133,7 @@ pub(super) fn enable(
             (!missing.is_empty()).then(|| {
                 Finding::new(
                     format!("{} is not given the controller {}, only {}", name(dir), quoted(&missing), quoted(&there)),
-                    "enable it in the groups above (cgroup.subtree_control; systemd: `Delegate=` of the user manager)",
+                    "enable it in the groups above (cgroup.subtree_control; systemd: `Delegate=` of the user manager, then `systemctl --user daemon-reexec`)",
                 )
             })
         }

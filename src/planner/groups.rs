@@ -278,6 +278,7 @@ fn delegation(draft: &Draft<'_>, site: &Site, controller: &str) -> &'static str 
     match unified.map(|unified| unified.parent.is_some()) {
         _ if draft.host.privileged => "`sixdocker doctor` tells what this host has",
         None => "run it as root: systemd hands no cgroup v1 controller to an ordinary user",
+        Some(_) if controller == "hugetlb" => lacks::NOT_HANDED_DOWN,
         Some(true) => lacks::HAND_DOWN,
         Some(false) => {
             "have a systemd of your own that gives one (`sudo loginctl enable-linger \"$USER\"`), or run it in a group that was given to you, or as root"

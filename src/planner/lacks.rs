@@ -28,7 +28,7 @@ pub(crate) fn groups(reason: &str) -> Option<&'static str> {
 
 macro_rules! drop_in {
     () => {
-        "sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload"
+        "sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload && systemctl --user daemon-reexec"
     };
 }
 
@@ -37,6 +37,10 @@ pub(crate) const DROP_IN: &str = drop_in!();
 /// The same in a sentence.
 pub(crate) const HAND_DOWN: &str =
     concat!("root can have it handed down to you (`", drop_in!(), "`)");
+
+/// For a controller that systemd does not know.
+pub(crate) const NOT_HANDED_DOWN: &str =
+    "run it as root: systemd hands that controller to no ordinary user";
 
 /// Why the caller has one id only, and the command that gives it more.
 pub(crate) fn ids(host: &Host) -> (String, String) {

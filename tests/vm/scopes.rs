@@ -109,6 +109,32 @@ fn the_runner_is_beside_the_measured_group() {
     case.litter.check();
 }
 
+/// What the refusal says gives the user a controller, does.
+#[test]
+#[ignore = "runs in the virtual machine"]
+fn a_drop_in_hands_a_controller_down() {
+    if !is_root() {
+        return;
+    }
+    let temp = Temp::new();
+    let file = temp.write("box.yaml", "command: [echo, had]\nlimits: {cpuset: \"0\"}\n");
+    let as_user = |line: &str| {
+        let line = format!("export XDG_RUNTIME_DIR=/run/user/1000; {line}");
+        run(Command::new("su").args(["-l", "user", "-c", &line]))
+    };
+    let up = format!("{} up {}", binary().display(), file.display());
+    let refused = as_user(&up).expect(125).stderr;
+    let told = refused.split('`').find(|told| told.starts_with("sudo mkdir")).unwrap();
+    let (of_root, of_user) = told.split_once(" && systemctl --user").unwrap();
+    run(Command::new("sh").args(["-c", &of_root.replace("sudo ", "")])).expect(0);
+    as_user(&format!("systemctl --user{of_user}")).expect(0);
+    let ran = as_user(&up);
+    fs::remove_dir_all("/etc/systemd/system/user@.service.d").unwrap();
+    run(Command::new("systemctl").arg("daemon-reload")).expect(0);
+    as_user("systemctl --user daemon-reexec").expect(0);
+    assert_eq!(ran.expect(0).stdout, "had\n");
+}
+
 #[test]
 #[ignore = "runs in the virtual machine"]
 fn a_killed_runner_leaves_nothing() {
