@@ -1,13 +1,12 @@
 //! What stays open, and why that is right.
 
 use std::path::Path;
-use std::process::Command;
 
 use nix::unistd::geteuid;
 
 use crate::probe::Who;
 use crate::scenes::{Root, Scene};
-use crate::support::{is_root, run, shared};
+use crate::support::{is_root, shared};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Exception {
@@ -107,13 +106,14 @@ const EXCEPTIONS: &[Exception] = &[
 
 /// Whether uid 1000, or whoever runs the tests, has a range of group ids.
 fn has_range() -> bool {
-    let name = |flag: &str| {
-        let id = if is_root() { "1000".to_owned() } else { geteuid().to_string() };
-        run(Command::new("id").args([flag, &id])).stdout.trim().to_owned()
-    };
-    let names = [name("-u"), name("-un")];
-    let own = |line: &str| names.iter().any(|name| line.split(':').next() == Some(name));
-    let listed = std::fs::read_to_string("/etc/subgid").unwrap_or_default().lines().any(own);
+    let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let id = if is_root() { "1000".to_owned() } else { geteuid().to_string() };
+    let passwd = text("/etc/passwd");
+    let own = passwd.lines().find(|line| line.split(':').nth(2) == Some(&id));
+    let name = own.and_then(|line| line.split(':').next());
+    let first = |line: &str| line.split(':').next().map(str::to_owned);
+    let owners: Vec<_> = text("/etc/subgid").lines().filter_map(first).collect();
+    let listed = owners.iter().any(|owner| Some(owner.as_str()) == name || *owner == id);
     listed && Path::new("/usr/bin/newgidmap").exists()
 }
 
