@@ -19,11 +19,8 @@ struct Case {
 impl Case {
     fn new(manifest: &str) -> Self {
         let (temp, litter) = (Temp::new(), NoLitter::new());
-        let root = busybox_root();
-        let mark = litter.mark();
-        let root = root.display();
-        let head = format!("name: {mark}\nrootfs: {root}\nenvironment: {{LITTER: {mark}}}\n");
-        temp.write("case.yaml", head + manifest);
+        let root = busybox_root().display().to_string();
+        temp.write("case.yaml", litter.marked(&root, manifest));
         Self { temp, litter }
     }
 

@@ -23,9 +23,8 @@ struct Case {
 impl Case {
     fn on(root: &Path, manifest: &str) -> Self {
         let (temp, litter) = (Temp::new(), NoLitter::new());
-        let (mark, root) = (litter.mark(), root.display());
-        let head = format!("name: {mark}\nrootfs: {{path: {root}, write: none}}\n");
-        temp.write("case.yaml", head + &format!("environment: {{LITTER: {mark}}}\n") + manifest);
+        let root = format!("{{path: {}, write: none}}", root.display());
+        temp.write("case.yaml", litter.marked(&root, manifest));
         Self { temp, litter }
     }
 

@@ -26,11 +26,9 @@ impl Case {
             fs::create_dir(temp.join(directory)).unwrap();
             fs::set_permissions(temp.join(directory), fs::Permissions::from_mode(0o777)).unwrap();
         }
-        let (mark, root) = (litter.mark(), busybox_root());
-        let text =
-            format!("name: {mark}\nrootfs: ROOT\nenvironment: {{LITTER: {mark}}}\n{manifest}");
-        let text = text.replace("HERE", &temp.path().display().to_string());
-        temp.write("case.yaml", text.replace("ROOT", &root.display().to_string()));
+        let manifest = manifest.replace("HERE", &temp.path().display().to_string());
+        let root = busybox_root().display().to_string();
+        temp.write("case.yaml", litter.marked(&root, &manifest));
         Self { temp, litter }
     }
 

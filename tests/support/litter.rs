@@ -23,6 +23,12 @@ impl NoLitter {
         Self { mark: format!("litter-{}-{n}-x", std::process::id()) }
     }
 
+    /// A manifest whose sandbox bears the mark: in its name, and in what its processes have.
+    pub fn marked(&self, rootfs: &str, manifest: &str) -> String {
+        let mark = self.mark();
+        format!("name: {mark}\nrootfs: {rootfs}\nenvironment: {{LITTER: {mark}}}\n{manifest}")
+    }
+
     /// The word to be used as the sandbox's `name` and, where processes are to be found, in its
     /// command or environment.
     pub fn mark(&self) -> &str {

@@ -454,17 +454,17 @@ fn listing(root: &Path) -> Vec<String> {
 #[test]
 #[ignore = "runs in the virtual machine"]
 fn a_user_has_the_ids_of_subuid() {
-    let manifest = "command: id && cat /proc/self/uid_map && echo made >/work/file\nuser: \"33:44\"\ngroups: [55]\nmounts: [{type: bind, source: work, target: /work, read_only: false}]\n";
+    let manifest = "command: id && cat /proc/self/uid_map && echo made >/mnt/file\nuser: \"33:44\"\ngroups: [55]\nmounts: [{type: bind, source: own, target: /mnt, read_only: false}]\n";
     let case = Case::new(User, manifest);
-    fs::create_dir(case.temp.join("work")).unwrap();
-    chown(case.temp.join("work"), Some(1000), Some(1000)).unwrap();
+    fs::create_dir(case.temp.join("own")).unwrap();
+    chown(case.temp.join("own"), Some(1000), Some(1000)).unwrap();
     let ran = case.run().expect(0);
     assert!(ran.stdout.starts_with("uid=33 gid=44 groups=55\n"), "{}", ran.stdout);
     let map: Vec<Vec<&str>> =
         ran.stdout.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(map, [["0", "100000", "33"], ["33", "1000", "1"], ["34", "100033", "65503"]]);
     // Whoever it is inside, outside it is the caller.
-    let made = fs::metadata(case.temp.join("work/file")).unwrap();
+    let made = fs::metadata(case.temp.join("own/file")).unwrap();
     assert_eq!((made.uid(), made.gid()), (1000, 1000));
 }
 
