@@ -71,6 +71,20 @@ fn bad_manifests_exit_as_the_command_says() {
     ours(&["up", "/nonexistent.yaml"]).expect(125).says("[unreadable]");
 }
 
+#[test]
+fn the_plan_tells_a_level_from_the_default() {
+    let dir = Temp::new();
+    let plan = |level: &str| {
+        let text = format!("rootfs: .\ncommand: [x]\nsecurity: {{level: {level}}}\n");
+        let file = dir.write("level.yaml", text);
+        let plan = ours(&["plan", file.to_str().unwrap()]).expect(0).stdout;
+        plan.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert!(!plan("default").contains("other than by default"));
+    assert!(plan("strict").contains("shut, other than by default: ptrace"));
+    assert!(plan("loose").contains("opened, other than by default: personality"));
+}
+
 /// What `up` says of a report that can't be written, before anything runs.
 fn unreported(dir: &Temp, file: &str) -> Ran {
     let mut up = sixdocker();

@@ -263,7 +263,18 @@ impl Display for Command {
                     "filter system calls: {}, {} let through",
                     tame(&filter.name),
                     filter.allowed
-                )
+                )?;
+                let difference = &filter.difference;
+                for (word, names) in [
+                    ("opened", &difference.opened),
+                    ("shut", &difference.shut),
+                    ("altered", &difference.altered),
+                ] {
+                    if !names.is_empty() {
+                        write!(f, "; {word}, other than by default: {}", list(names, ", "))?;
+                    }
+                }
+                Ok(())
             }
             Self::Verify(verify) => verify.fmt(f),
         }
