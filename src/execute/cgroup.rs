@@ -63,8 +63,7 @@ fn clear(path: &Path) {
 fn orphan(path: &Path) -> Option<OwnedFd> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let (_, pid) = name.strip_prefix("sixdocker-")?.rsplit_once('-')?;
-    let pid = Pid::from_raw(pid.parse().ok()?);
-    if kill(pid, None::<Signal>) != Err(Errno::ESRCH) {
+    if !sys::is_dead(pid.parse().ok()?) {
         return None;
     }
     let dir = sys::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY).ok()?;

@@ -10,11 +10,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -445,16 +443,12 @@ fn left_beside(path: &Path) -> Vec<PathBuf> {
             let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
             sys::open(&path.with_file_name(file), flags).ok()
         };
-        let left = pid > 0 && (own || is_dead(pid));
+        let left = pid > 0 && (own || sys::is_dead(pid));
         file().filter(|file| left && sys::supervise::lock(file.as_fd()))
     };
     let dir = path.parent().map(fs::read_dir).and_then(Result::ok);
     let names = dir.into_iter().flatten().flatten().map(|entry| entry.file_name());
     names.filter(|name| left(name).is_some()).map(|name| path.with_file_name(name)).collect()
-}
-
-fn is_dead(pid: i32) -> bool {
-    kill(Pid::from_raw(pid), None::<Signal>) == Err(Errno::ESRCH)
 }
 
 #[cfg(test)]

@@ -139,6 +139,12 @@ pub fn kill(pid: i32, signal: i32) -> Result<()> {
     Call::Kill.check(unsafe { libc::kill(pid, signal) }.into()).map(drop)
 }
 
+/// Nobody has this pid here. A pid of another PID namespace may be somebody's there.
+#[must_use]
+pub fn is_dead(pid: i32) -> bool {
+    kill(pid, 0) == Err(Call::Kill.fault(Errno::ESRCH))
+}
+
 /// Sets the umask.
 pub fn set_umask(mask: u32) {
     // SAFETY: no pointers.
