@@ -229,7 +229,7 @@ mod tests {
             let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();
             entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect::<Vec<_>>()
         };
-        let mut all = files(project.join("fuzz/corpus").join(target));
+        let mut all = files(project.join("tests/corpus").join(target));
         if matches!(target, "manifest" | "plan") {
             all.extend(
                 ["examples", "tests/broken", "tests/plans"]
@@ -244,7 +244,7 @@ mod tests {
     fn every_corpus_is_read_to_its_end() {
         for (target, _) in READERS {
             let corpus = corpus(target);
-            assert!(!corpus.is_empty(), "fuzz/corpus/{target} is empty");
+            assert!(!corpus.is_empty(), "tests/corpus/{target} is empty");
             for file in corpus {
                 let bytes = std::fs::read(&file).unwrap();
                 let read = std::panic::catch_unwind(|| read(target, &bytes));
