@@ -257,7 +257,9 @@ fn at(policy: &Policy, number: u16) -> Verdict {
 }
 
 fn reach(policy: &Policy, call: &Call) -> Reach {
-    call.number(policy.architecture).map_or(Reach::Nothing, |number| at(policy, number).reach())
+    let Some(number) = call.number(policy.architecture) else { return Reach::Nothing };
+    let verdict = policy.verdicts.get(usize::from(number));
+    verdict.map_or_else(|| Verdict::always(policy.beyond).reach(), Verdict::reach)
 }
 
 /// Nothing is compared on the common way, where the filter is the default itself.

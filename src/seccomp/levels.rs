@@ -26,7 +26,8 @@ impl Openers {
 #[must_use]
 pub fn policy(level: SecurityLevel, openers: Openers, architecture: Architecture) -> Policy {
     let highest = CALLS.iter().filter_map(|call| call.number(architecture)).max().unwrap_or(0);
-    let mut verdicts = vec![Verdict::always(MISSING); usize::from(highest) + 1];
+    let mut verdicts = Vec::new();
+    verdicts.resize_with(usize::from(highest) + 1, || Verdict::always(MISSING));
     for call in CALLS {
         let slot =
             call.number(architecture).and_then(|number| verdicts.get_mut(usize::from(number)));
