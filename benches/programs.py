@@ -20,12 +20,14 @@ FILTER = 9
 LIMITS, LOCK = "limits", "lock"
 
 
+def built(*places):
+    paths = [os.path.join(TARGET, place, "sixdocker") for place in places]
+    return next(filter(os.path.exists, paths), None)
+
+
 def binary():
-    for place in (f"{platform.machine()}-unknown-linux-gnu/release", "release"):
-        path = os.path.join(TARGET, place, "sixdocker")
-        if os.path.exists(path):
-            return path
-    sys.exit("benches/run: there is no release build: cargo build --release")
+    return built(f"{platform.machine()}-unknown-linux-gnu/release", "release") or sys.exit(
+        "benches/run: there is no release build: cargo build --release")
 
 
 def compile_c(name, place, *flags):
@@ -58,6 +60,8 @@ class Programs:
         self.clock = compile_c("clock", place)
         compile_c("last", os.path.join(self.root, "bin"), "-nostdlib")
         self.sixdocker_program = shutil.copy(sixdocker or binary(), os.path.join(place, "sixdocker"))
+        musl = built(f"{platform.machine()}-unknown-linux-musl/release")
+        self.musl_program = musl and shutil.copy(musl, os.path.join(place, "sixdocker-musl"))
         self.filter = os.path.join(place, "filter")
         with open(self.filter, "wb") as file:
             subprocess.run([self.limit_program, "-s"], stdout=file, check=True)
@@ -106,6 +110,10 @@ class Programs:
         if LOCK not in features:
             text += "security: {seccomp: none, landlock: none, masked_paths: [], readonly_paths: []}\n"
         return [self.sixdocker_program, "up", self.write(f"box{self.number()}.yaml", text)]
+
+    def sixdocker_musl(self, features, command):
+        """The same program without glibc, where it has been built as the README says."""
+        return self.musl_program and [self.musl_program, *self.sixdocker(features, command)[1:]]
 
     def bubblewrap(self, features, command):
         if LIMITS in features or not shutil.which("bwrap"):
@@ -194,7 +202,7 @@ class Programs:
 
     def peers(self):
         return {} if self.alone else {
-            "bubblewrap": self.bubblewrap, "crun": self.crun, "hakoniwa": self.hakoniwa, "nsjail": self.nsjail,
+            "on musl": self.sixdocker_musl, "bubblewrap": self.bubblewrap, "crun": self.crun, "hakoniwa": self.hakoniwa, "nsjail": self.nsjail,
             "runc": self.runc}
 
 
