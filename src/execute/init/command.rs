@@ -8,6 +8,7 @@ use nix::fcntl::OFlag;
 use nix::libc;
 
 use super::Scene;
+use super::namespaces::Links;
 use crate::capability::Capability;
 use crate::plan::{Command, Stream, Verify};
 use crate::sys::{self, Call, Fault, Named, Result};
@@ -15,14 +16,16 @@ use crate::sys::{self, Call, Fault, Named, Result};
 impl Scene<'_> {
     /// Performs the last scene, and becomes the command.
     pub(super) fn command(&self) -> ! {
+        // A filter may forbid what opens them.
+        let links = self.proc.as_ref().map(|proc| Links::of(proc.as_fd())).map_err(|fault| *fault);
         for step in &self.plan.command {
-            self.check(step.n, self.prepare(&step.action));
+            self.check(step.n, self.prepare(&step.action, &links));
         }
         let fault = self.ready.image.exec(self.outside.program);
         self.give_up(self.plan.exec.n, fault)
     }
 
-    fn prepare(&self, action: &Command) -> Result<()> {
+    fn prepare(&self, action: &Command, links: &Result<Links<'_>>) -> Result<()> {
         match action {
             Command::NewSession => nix::unistd::setsid().of(Call::Setsid).map(drop),
             Command::ControllingTerminal => self.control_terminal(),
@@ -35,7 +38,7 @@ impl Scene<'_> {
             Command::CloseOnExec => sys::close_on_exec(),
             Command::Landlock { abi } => self.landlock(*abi),
             Command::Seccomp { filter } => sys::install_filter(&filter.program),
-            Command::Verify(verify) => self.verify(verify),
+            Command::Verify(verify) => self.verify(verify, links.as_ref().map_err(|fault| *fault)?),
         }
     }
 
@@ -74,7 +77,7 @@ impl Scene<'_> {
         sys::restrict(rules.as_fd())
     }
 
-    fn verify(&self, verify: &Verify) -> Result<()> {
+    fn verify(&self, verify: &Verify, links: &Links<'_>) -> Result<()> {
         let Verify { uid, gid, groups, capabilities, no_new_privileges, seccomp, namespaces } =
             verify;
         let ids = [*uid, *uid, *uid, *gid, *gid, *gid];
@@ -87,11 +90,8 @@ impl Scene<'_> {
         if *seccomp {
             same(&sys::is_filtered()?, &true, Call::CheckFilter)?;
         }
-        let proc = self.proc.as_ref().map_err(|fault| *fault)?;
-        for kind in namespaces {
-            let differs = self.outside.namespaces.differs(*kind, proc.as_fd())?;
-            same(&differs, &true, Call::CheckNamespaces)?;
-        }
+        let differ = self.outside.namespaces.differ(namespaces, links)?;
+        same(&differ, &true, Call::CheckNamespaces)?;
         verify_streams()
     }
 }
