@@ -318,10 +318,14 @@ struct Control {
 pub fn hung_up(line: BorrowedFd<'_>) -> bool {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     let mut ends = [PollFd::new(line, PollFlags::empty())];
-    let polled = poll(&mut ends, PollTimeout::ZERO);
+    // A machine that is short of memory for a moment is no end.
+    let polled = (0..TRIES).any(|_| poll(&mut ends, PollTimeout::ZERO).is_ok());
     let gone = |end: &PollFd<'_>| end.any().unwrap_or(true);
-    polled.is_err() || ends.iter().any(gone)
+    !polled || ends.iter().any(gone)
 }
+
+/// How often a question is asked again that the kernel had no means to answer.
+const TRIES: u8 = 100;
 
 /// What stands behind a descriptor.
 pub fn seen(fd: BorrowedFd<'_>) -> Result<nix::sys::stat::FileStat> {

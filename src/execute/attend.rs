@@ -1,6 +1,6 @@
 //! What the parent does for init, while init waits.
 
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process;
@@ -83,6 +83,9 @@ fn write_map(kind: IdKind, map: &[IdRange], pid: i32) -> sys::Result<()> {
     sys::write_file(&path, lines.as_bytes())
 }
 
+/// How many bytes of a helper's words are kept.
+const MOST_SAID: u64 = 4096;
+
 fn ask_helper(
     kind: IdKind,
     map: &[IdRange],
@@ -98,14 +101,18 @@ fn ask_helper(
     for range in map {
         command.args([range.inside, range.outside, range.count].map(|n| n.to_string()));
     }
-    let output = command
-        .stdin(process::Stdio::null())
-        .output()
-        .map_err(|error| (call.fault(errno(&error)), None))?;
-    if output.status.success() {
+    command.stdin(process::Stdio::null()).stdout(process::Stdio::null());
+    let failed = |error| (call.fault(errno(&error)), None);
+    let mut child = command.stderr(process::Stdio::piped()).spawn().map_err(failed)?;
+    // Not `output`, which panics where it can't read. What was said is no more than evidence.
+    let mut said = Vec::new();
+    if let Some(stderr) = child.stderr.take() {
+        _ = stderr.take(MOST_SAID).read_to_end(&mut said);
+    }
+    if child.wait().map_err(failed)?.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr).trim().escape_default().to_string();
+    let said = String::from_utf8_lossy(&said).trim().escape_default().to_string();
     Err((call.fault(Errno::EPERM), (!said.is_empty()).then_some(said)))
 }
 

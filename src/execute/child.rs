@@ -43,7 +43,8 @@ impl Child {
 
     /// Waits for its end.
     pub(super) fn reap(&self) -> Result<()> {
-        let reaped = reap(self.pid);
+        // Asked twice: a zombie must not stay where the first answer was a fault.
+        let reaped = reap(self.pid).or_else(|fault| reap(self.pid).map_err(|_| fault));
         // One that can't be waited for is not ours to wait for.
         let lost = (Status::Signal(Signal::SIGKILL as i32), Usage::default());
         self.end.set(Some(*reaped.as_ref().unwrap_or(&lost)));

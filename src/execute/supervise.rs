@@ -199,12 +199,18 @@ impl<'p> Watch<'p> {
             match line::receive(line) {
                 Ok(Some(message)) => self.hear(message),
                 Err(Fault { errno: Errno::EAGAIN, .. }) => return,
-                Ok(None) | Err(_) => {
-                    self.line = None;
-                    self.runs();
+                Ok(None) => self.end_of_line(),
+                Err(fault) => {
+                    self.troubles.push(format!("init could not be heard: {fault}"));
+                    self.end_of_line();
                 }
             }
         }
+    }
+
+    fn end_of_line(&mut self) {
+        self.line = None;
+        self.runs();
     }
 
     fn hear(&mut self, message: Message) {
@@ -408,6 +414,9 @@ impl<'p> Watch<'p> {
 
     fn outcome(mut self) -> Outcome {
         let (status, usage) = self.child.end().unwrap_or((Status::Signal(9), <_>::default()));
+        // An init that stays tells how the command ended; its own end says nothing of that.
+        let untold = self.plan.spawn.is_some() && self.heard.running.is_some();
+        let status = if untold { Status::Signal(Signal::SIGKILL as i32) } else { status };
         let status = self.heard.ended.unwrap_or(status);
         let watch = &self.plan.supervise;
         let figures = Figures {

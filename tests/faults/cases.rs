@@ -156,6 +156,7 @@ impl Place {
     }
 
     pub(crate) fn run(&self, case: &Case, target: Option<(&Point, Strike)>) -> Done {
+        self.tidy();
         // They belong to who ran the case before.
         for file in ["out", "report.json"] {
             _ = fs::remove_file(self.temp.join(file));
@@ -176,7 +177,7 @@ impl Place {
     }
 
     /// What lies in the place and was not put there.
-    fn files(&self) -> Vec<String> {
+    pub(crate) fn files(&self) -> Vec<String> {
         let known = ["in", "kept", "subid", "gate", "stdout", "stderr", "out", "report.json"];
         let entries = fs::read_dir(self.temp.path()).unwrap().flatten();
         let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -186,10 +187,11 @@ impl Place {
         let inside = fs::read_dir(self.temp.join("kept")).unwrap().flatten();
         let inside = inside.map(|entry| entry.file_name().to_string_lossy().into_owned());
         found.extend(inside.filter(|name| name != "upper" && name != "work"));
-        for name in &found {
-            _ = fs::remove_file(self.temp.join(name));
-        }
         found
+    }
+
+    fn tidy(&self) {
+        self.files().iter().for_each(|name| _ = fs::remove_file(self.temp.join(name)));
     }
 }
 

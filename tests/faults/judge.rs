@@ -35,7 +35,7 @@ impl Class {
             Self::Answered => "taken for an answer: the command ran, as planned for such a host",
             Self::Killed => "told as killed, all being built and the command not yet executed",
             Self::Told => "told with a message, after the command was started",
-            Self::Collected => "left a control group, which the next run collected",
+            Self::Collected => "left a control group or a file, which the next run collected",
             Self::Clean => "nothing left",
             Self::NotReached => "the call was not made this time",
             Self::Bad => "BAD",
@@ -102,18 +102,19 @@ fn verdict(place: &Place, fault: &Fault, done: &Done) -> Result<Class, String> {
         return Err(format!("{} processes outlive the runner", traced.outlived));
     }
     let left = left(done, killed);
-    if !left.is_empty() {
+    if !killed && !left.is_empty() {
         return Err(format!("left behind: {left:?}"));
     }
     let groups = groups(place.litter.mark());
-    if !groups.is_empty() {
-        if !killed && !done.stderr.contains("stays") {
-            return Err(format!("left without a word: {groups:?}"));
-        }
+    if !killed && !groups.is_empty() && !done.stderr.contains("stays") {
+        return Err(format!("left without a word: {groups:?}"));
+    }
+    let clean = left.is_empty() && groups.is_empty();
+    if !clean {
         collect(place, fault)?;
     }
     if killed {
-        let clean = if groups.is_empty() { Class::Clean } else { Class::Collected };
+        let clean = if clean { Class::Clean } else { Class::Collected };
         return if by(traced.end, Signal::SIGKILL) { Ok(clean) } else { Err("it lives on".into()) };
     }
     ended(fault, done)
@@ -129,12 +130,12 @@ fn collect(place: &Place, fault: &Fault) -> Result<(), String> {
     let begun = Instant::now();
     loop {
         place.once(fault.case);
-        let groups = groups(place.litter.mark());
-        if groups.is_empty() {
+        let (groups, files) = (groups(place.litter.mark()), place.files());
+        if groups.is_empty() && files.is_empty() {
             return Ok(());
         }
         if begun.elapsed() > Duration::from_secs(5) {
-            return Err(format!("the next run does not collect {groups:?}"));
+            return Err(format!("the next run does not collect {groups:?} {files:?}"));
         }
     }
 }
@@ -146,9 +147,7 @@ fn ended(fault: &Fault, done: &Done) -> Result<Class, String> {
         (Some(Ok(0)), Some(scene)) => same(fault, scene),
         // The kernel gave its status to nobody.
         (Some(Ok(137)), Some(_)) if fault.seen.point.name.starts_with("wait") => Ok(Class::Told),
-        (Some(Ok(137)), None) if is_named(fault, &done.stderr) && fault.strike == Strike::Kill => {
-            Ok(Class::Killed)
-        }
+        (Some(Ok(137)), None) if is_named(fault, &done.stderr) => Ok(Class::Killed),
         (Some(Ok(125..=127)), _) if !done.stderr.contains("sixdocker: ") => {
             Err("without a word".into())
         }

@@ -106,7 +106,7 @@ impl Init<'_> {
     /// The runner is dead: kills all whom the command left, generation after generation.
     fn end_all(&self) -> ! {
         while self.kill_children() && sys::wait_for_child() {}
-        sys::quit(0)
+        sys::quit(128 + libc::SIGKILL)
     }
 
     /// Whether any was there to be killed.
