@@ -626,3 +626,49 @@ fn a_clock_that_is_set_moves_no_timeout() {
         case.litter.check();
     }
 }
+
+/// How many files the machine may have open, for as long as this lives. (Root may have more.)
+struct Files(String);
+
+impl Files {
+    const MOST: &str = "/proc/sys/fs/file-max";
+
+    fn left(count: u64) -> Self {
+        let before = fs::read_to_string(Self::MOST).unwrap();
+        let used = fs::read_to_string("/proc/sys/fs/file-nr").unwrap();
+        let used: u64 = used.split_whitespace().next().unwrap().parse().unwrap();
+        fs::write(Self::MOST, (used + count).to_string()).unwrap();
+        Self(before)
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        fs::write(Self::MOST, &self.0).unwrap();
+    }
+}
+
+#[test]
+#[ignore = "runs in the virtual machine"]
+fn a_machine_without_files_to_open_is_told_of() {
+    let case = Case::new(User, "command: ['true']\n");
+    let (mut ran, mut refused) = (0, 0);
+    for left in 0..48 {
+        let files = Files::left(left);
+        let one = run(&mut case.command(&[]));
+        drop(files);
+        case.litter.check();
+        match one.code() {
+            0 => ran += 1,
+            // setpriv's, which could not execute the runner.
+            126 | 127 if !one.stderr.contains("sixdocker") => {}
+            125 => {
+                assert!(one.stderr.contains("ENFILE"), "{left}: {one:?}");
+                refused += 1;
+            }
+            _ => panic!("{left}: {one:?}"),
+        }
+    }
+    println!("{refused} refused, {ran} ran");
+    assert!(refused > 3 && ran > 3, "{refused} refused, {ran} ran");
+}
