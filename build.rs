@@ -1,9 +1,9 @@
 //! Has the linker put the functions that every start runs side by side.
 //!
-//! A page fault on the program's file maps sixteen pages and takes a microsecond or two. In the
-//! order of the compiler a start touches fifty such windows, in this one fifteen. `benches/order`
-//! writes the list; its names hold for one version of the compiler, and one that finds none of
-//! them makes the same program in another order.
+//! A page fault on the program's file maps sixteen pages (`benches/README.md`). In the order of
+//! the compiler a start touches fifty such windows, in this one fifteen. `benches/order` writes
+//! the list. Its names hold for one version of the compiler, of the libraries and of the C
+//! library: where they are others, the program is the same in another order.
 
 use std::env;
 use std::path::Path;
@@ -15,7 +15,14 @@ fn main() {
     println!("cargo::rerun-if-changed={ORDER}");
     println!("cargo::rerun-if-env-changed=SIXDOCKER_MAP");
     let is = |name, value| env::var(name).is_ok_and(|found| found == value);
-    if !is("PROFILE", "release") || !is("CARGO_CFG_TARGET_ARCH", "x86_64") {
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let other = ["linker", "fuse-ld", "ld-path"].iter().any(|word| flags.contains(word));
+    // Whoever names a linker has that one.
+    if !is("PROFILE", "release")
+        || !is("CARGO_CFG_TARGET_ARCH", "x86_64")
+        || env::var_os("RUSTC_LINKER").is_some()
+        || other
+    {
         return;
     }
     // Only LLVM's linker takes such a list; it comes with the compiler where that uses it itself.

@@ -60,7 +60,10 @@ class Programs:
         self.clock = compile_c("clock", place)
         compile_c("last", os.path.join(self.root, "bin"), "-nostdlib")
         self.sixdocker_program = shutil.copy(sixdocker or binary(), os.path.join(place, "sixdocker"))
-        musl = built(f"{platform.machine()}-unknown-linux-musl/release")
+        musl = None if sixdocker else built(f"{platform.machine()}-unknown-linux-musl/release")
+        # One of another day is another program.
+        if musl and abs(os.path.getmtime(musl) - os.path.getmtime(binary())) > 3600:
+            musl = None
         self.musl_program = musl and shutil.copy(musl, os.path.join(place, "sixdocker-musl"))
         self.filter = os.path.join(place, "filter")
         with open(self.filter, "wb") as file:

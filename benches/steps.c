@@ -38,8 +38,10 @@ int main(int argc, char **argv)
             continue;
         }
         struct user_regs_struct now;
-        if (!ptrace(PTRACE_GETREGS, pid, 0, &now) && now.rip >= first && now.rip < last && !seen[now.rip - first]++)
+        if (!ptrace(PTRACE_GETREGS, pid, 0, &now) && now.rip >= first && now.rip < last && !seen[now.rip - first]) {
+            seen[now.rip - first] = 1;
             printf("%llx\n", now.rip);
+        }
         ptrace(PTRACE_SINGLESTEP, pid, 0, signal == SIGTRAP || signal == SIGSTOP ? 0 : signal);
     }
     return worst ? 1 : 0;

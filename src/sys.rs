@@ -318,14 +318,24 @@ struct Control {
 pub fn hung_up(line: BorrowedFd<'_>) -> bool {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     let mut ends = [PollFd::new(line, PollFlags::empty())];
-    // A machine that is short of memory for a moment is no end.
-    let polled = (0..TRIES).any(|_| poll(&mut ends, PollTimeout::ZERO).is_ok());
+    let polled = again(|| poll(&mut ends, PollTimeout::ZERO));
     let gone = |end: &PollFd<'_>| end.any().unwrap_or(true);
-    !polled || ends.iter().any(gone)
+    polled.is_err() || ends.iter().any(gone)
 }
 
-/// How often a question is asked again that the kernel had no means to answer.
-const TRIES: u8 = 100;
+/// Does again what failed, a few times: the fault of a moment must not cost the sandbox. That it
+/// would block is no fault.
+pub fn again<T>(mut act: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    const TRIES: u8 = 100;
+    let mut done = act();
+    for _ in 0..TRIES {
+        if !matches!(done, Err(errno) if errno != Errno::EAGAIN) {
+            break;
+        }
+        done = act();
+    }
+    done
+}
 
 /// What stands behind a descriptor.
 pub fn seen(fd: BorrowedFd<'_>) -> Result<nix::sys::stat::FileStat> {

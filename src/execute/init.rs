@@ -87,7 +87,7 @@ pub fn build(plan: &Plan, ready: &Ready, line: BorrowedFd<'_>, go: OwnedFd) -> !
         // Before the parent hears that all is built, and sends signals.
         scene.check(step.n, reaper::listen());
     }
-    scene.send_times();
+    scene.check(plan.clone.n, scene.send_times());
     if let Some(step) = &plan.spawn {
         let proc = scene.proc.as_ref().map_err(|fault| *fault);
         let first = plan.clone.action.namespaces.contains(&Namespace::Pid);
@@ -213,9 +213,10 @@ impl<'p> Scene<'p> {
         }
     }
 
-    fn send_times(&self) {
+    /// Without that the parent would not know that the command runs.
+    fn send_times(&self) -> Result<()> {
         let times = self.times.get(..self.timed).unwrap_or_default();
-        line::send_times(self.line, times.as_flattened());
+        line::send_times(self.line, times.as_flattened())
     }
 
     /// Whoever is inside may read what the init that stays was called with: that was the runner's.

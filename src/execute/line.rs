@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
-use crate::sys::{Call, Fault, Result, Status};
+use crate::sys::{Call, Fault, Named, Result, Status, again};
 
 /// One message of init.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ const LONGEST: usize = 16 * 1024;
 pub fn send_fault(line: BorrowedFd<'_>, n: u16, fault: Fault) {
     let [a, b] = n.to_le_bytes();
     let [e0, e1, e2, e3] = (fault.errno as i32).to_le_bytes();
-    _ = nix::unistd::write(line, &[b'F', fault.call as u8, a, b, e0, e1, e2, e3]);
+    send(line, &[b'F', fault.call as u8, a, b, e0, e1, e2, e3]);
 }
 
 /// Says how the command ended.
@@ -48,13 +48,17 @@ pub fn send_ended(line: BorrowedFd<'_>, status: Status) {
         Status::Signal(signal) => (b'S', signal),
     };
     let [a, b, c, d] = value.to_le_bytes();
-    _ = nix::unistd::write(line, &[kind, a, b, c, d]);
+    send(line, &[kind, a, b, c, d]);
 }
 
 /// Says what was found about a fault.
 pub fn send_evidence(line: BorrowedFd<'_>, text: &str) {
     let text = text.get(..text.floor_char_boundary(LONGEST - 1)).unwrap_or_default();
-    _ = nix::unistd::write(line, &[b"V", text.as_bytes()].concat());
+    send(line, &[b"V", text.as_bytes()].concat());
+}
+
+fn send(line: BorrowedFd<'_>, message: &[u8]) {
+    _ = again(|| nix::unistd::write(line, message));
 }
 
 /// Hands over the master of the terminal.
@@ -62,30 +66,25 @@ pub fn send_terminal(line: BorrowedFd<'_>, master: BorrowedFd<'_>) -> Result<()>
     crate::sys::send_descriptor(line, b'M', master)
 }
 
-/// Says how long the steps took. `bytes` holds them as little-endian u32.
-pub fn send_times(line: BorrowedFd<'_>, bytes: &[u8]) {
-    _ = sendmsg::<()>(
-        line.as_raw_fd(),
-        &[IoSlice::new(b"T"), IoSlice::new(bytes)],
-        &[],
-        MsgFlags::MSG_NOSIGNAL,
-        None,
-    );
+/// Says how long the steps took, and that they are done. `bytes` holds them as little-endian u32.
+pub fn send_times(line: BorrowedFd<'_>, bytes: &[u8]) -> Result<()> {
+    let parts = [IoSlice::new(b"T"), IoSlice::new(bytes)];
+    let flags = MsgFlags::MSG_NOSIGNAL;
+    let sent = again(|| sendmsg::<()>(line.as_raw_fd(), &parts, &[], flags, None));
+    sent.of(Call::Sendmsg).map(drop)
 }
 
 /// The next message, waiting for it unless the line does not wait; none once every process inside has closed its end.
 pub fn receive(line: impl AsFd) -> Result<Option<Message>> {
     let mut bytes = [0; LONGEST];
     let mut control = nix::cmsg_space!([std::os::fd::RawFd; 1]);
-    let (length, master) = loop {
+    let came = again(|| {
         let mut parts = [IoSliceMut::new(&mut bytes)];
-        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-        match recvmsg::<()>(line.as_fd().as_raw_fd(), &mut parts, Some(&mut control), flags) {
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(Call::Read.fault(errno)),
-            Ok(message) => break (message.bytes, received(&message)),
-        }
-    };
+        let (line, flags) = (line.as_fd().as_raw_fd(), MsgFlags::MSG_CMSG_CLOEXEC);
+        let message = recvmsg::<()>(line, &mut parts, Some(&mut control), flags)?;
+        Ok((message.bytes, received(&message)))
+    });
+    let (length, master) = came.of(Call::Recvmsg)?;
     Ok(decode(bytes.get(..length).unwrap_or_default(), master))
 }
 
@@ -135,7 +134,7 @@ mod tests {
         send_evidence(theirs.as_fd(), "no loader");
         send_ended(theirs.as_fd(), Status::Signal(9));
         send_terminal(theirs.as_fd(), ours.as_fd()).unwrap();
-        send_times(theirs.as_fd(), &[1, 0, 0, 0, 2, 1, 0, 0]);
+        send_times(theirs.as_fd(), &[1, 0, 0, 0, 2, 1, 0, 0]).unwrap();
         drop(theirs);
         let next = || receive(&ours).unwrap();
         assert!(matches!(next(), Some(Message::Fault { n: 517, fault: f }) if f == fault));

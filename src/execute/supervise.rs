@@ -18,6 +18,9 @@ use crate::report::{Ending, Failure, Figures, Outcome, Time};
 use crate::sys::supervise::{Came, Signals};
 use crate::sys::{Fault, Status};
 
+/// How whoever was killed ended, as far as nobody tells more.
+const KILLED: Status = Status::Signal(Signal::SIGKILL as i32);
+
 /// How long the last output of a run that was ended may take.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -413,11 +416,14 @@ impl<'p> Watch<'p> {
     }
 
     fn outcome(mut self) -> Outcome {
-        let (status, usage) = self.child.end().unwrap_or((Status::Signal(9), <_>::default()));
-        // An init that stays tells how the command ended; its own end says nothing of that.
-        let untold = self.plan.spawn.is_some() && self.heard.running.is_some();
-        let status = if untold { Status::Signal(Signal::SIGKILL as i32) } else { status };
-        let status = self.heard.ended.unwrap_or(status);
+        let (own, usage) = self.child.end().unwrap_or((KILLED, <_>::default()));
+        // An init that stays tells how the command ended; with what it ends itself says nothing.
+        let silent = self.heard.ended.is_none() && self.heard.running.is_some();
+        let lost = silent && self.plan.spawn.is_some() && matches!(own, Status::Exit(_));
+        if lost {
+            self.troubles.push("how the command ended was not told".to_owned());
+        }
+        let status = self.heard.ended.unwrap_or(if lost { KILLED } else { own });
         let watch = &self.plan.supervise;
         let figures = Figures {
             setup: self.heard.running,
@@ -428,7 +434,7 @@ impl<'p> Watch<'p> {
             ..Figures::default()
         };
         let oom_kills = || watch.accounts.memory.as_ref().and_then(cgroup::oom_kills);
-        let starved = status == Status::Signal(9) && oom_kills().is_some_and(|kills| kills > 0);
+        let starved = status == KILLED && !lost && oom_kills().is_some_and(|kills| kills > 0);
         let ending = self.ending(status, starved);
         if let Some(Err(fault)) = self.terminal.as_mut().map(Terminal::give_back) {
             self.troubles

@@ -185,8 +185,8 @@ impl Place {
             .filter(|name| !known.contains(&name.as_str()) && !name.contains(".yaml"))
             .collect();
         let inside = fs::read_dir(self.temp.join("kept")).unwrap().flatten();
-        let inside = inside.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        found.extend(inside.filter(|name| name != "upper" && name != "work"));
+        let inside = inside.map(|entry| format!("kept/{}", entry.file_name().to_string_lossy()));
+        found.extend(inside.filter(|name| name != "kept/upper" && name != "kept/work"));
         found
     }
 

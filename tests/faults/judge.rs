@@ -146,8 +146,13 @@ fn ended(fault: &Fault, done: &Done) -> Result<Class, String> {
         (Some(Ok(0)), None) => Err("0 though no command was seen".into()),
         (Some(Ok(0)), Some(scene)) => same(fault, scene),
         // The kernel gave its status to nobody.
-        (Some(Ok(137)), Some(_)) if fault.seen.point.name.starts_with("wait") => Ok(Class::Told),
-        (Some(Ok(137)), None) if is_named(fault, &done.stderr) => Ok(Class::Killed),
+        (Some(Ok(137)), Some(_)) if fault.seen.point.name == "waitid" => Ok(Class::Told),
+        (Some(Ok(137)), None) if is_named(fault, &done.stderr) && fault.strike == Strike::Kill => {
+            Ok(Class::Killed)
+        }
+        (Some(Ok(125..=127)), Some(_)) if done.stderr.contains("before the command ran") => {
+            Err("it is said not to have run, and it did".into())
+        }
         (Some(Ok(125..=127)), _) if !done.stderr.contains("sixdocker: ") => {
             Err("without a word".into())
         }
