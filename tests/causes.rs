@@ -518,6 +518,34 @@ fn a_file_over_a_directory_of_the_root_is_refused_in_words() {
     }
 }
 
+/// The file lies where nobody of the sandbox's may look: that is not what the kernel refused.
+#[test]
+fn a_file_of_a_closed_directory_over_a_directory_is_refused_in_words() {
+    if !need_root() {
+        return;
+    }
+    let stage = Stage::new(Who::Root);
+    stage.temp.write("closed/text", "");
+    fs::set_permissions(stage.temp.join("closed"), Permissions::from_mode(0o700)).unwrap();
+    let text = "rootfs: ./root\ncommand: [id]\nmounts: [./closed/text:/home]\n";
+    tells(stage.up(Who::Root, text), 125, 3, &["`/home` is a directory", "a file on a file"]);
+}
+
+/// With a stream that is a file of root's, its ids are not mapped, and a scratch lies over the
+/// host's root when that is taken.
+#[test]
+fn the_hosts_root_is_one_whatever_the_streams_are() {
+    if !need_root() {
+        return;
+    }
+    let (temp, out) = (Temp::new(), Temp::new());
+    let text = "rootfs: {path: /, write: none}\ncommand: [\"true\"]\n";
+    let manifest = temp.write("box.yaml", text);
+    let file = fs::File::create(out.join("stderr")).unwrap();
+    let status = sixdocker().arg("up").arg(manifest).stderr(file).status().unwrap();
+    assert_eq!(status.code(), Some(0), "{}", out.read("stderr"));
+}
+
 #[test]
 fn a_layer_inside_of_its_root_is_named() {
     for who in Who::all() {

@@ -266,6 +266,16 @@ pub(super) fn target(
             ),
             "mount a directory on a directory, and a file on a file",
         )),
+        // What can't be looked at from here: the kernel has no other reason at this point.
+        None if (fault.call, fault.errno) == (Call::MoveMount, Errno::EINVAL) => {
+            Some(Finding::new(
+                format!(
+                    "{shown} is {} in the root file system, and what is to be mounted there is not",
+                    kind.words()
+                ),
+                "mount a directory on a directory, and a file on a file",
+            ))
+        }
         _ if fault.errno == Errno::ELOOP => Some(Finding::new(
             format!(
                 "the root file system has a symbolic link in {shown}, and nothing is mounted through that"
@@ -385,15 +395,14 @@ pub(super) fn file(scene: Scene<'_>, path: &str, fault: Fault) -> Option<Finding
 }
 
 pub(super) fn bind(scene: Scene<'_>, bind: &Bind, fault: Fault) -> Option<Finding> {
-    if let Some(finding) = source(scene, &bind.source, false, fault) {
+    // Once it was copied, nothing is wrong with the way to it.
+    let copied = fault.call != Call::OpenTree;
+    if !copied && let Some(finding) = source(scene, &bind.source, false, fault) {
         return Some(finding);
     }
     let kind = scene.view.kind(&bind.source.to_string_lossy()).ok();
     unmade(scene, &bind.target, bind.make_target, fault)
-        .or_else(|| {
-            let copied = fault.call != Call::OpenTree;
-            copied.then(|| target(scene, &bind.target, kind, fault)).flatten()
-        })
+        .or_else(|| copied.then(|| target(scene, &bind.target, kind, fault)).flatten())
         .or_else(|| refused_clone(scene, &bind.source, bind.recursive, fault))
         .or_else(|| make(scene, &bind.target, fault).filter(|_| bind.make_target))
 }

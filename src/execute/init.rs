@@ -70,10 +70,8 @@ pub fn build(plan: &Plan, ready: &Ready, line: BorrowedFd<'_>, go: OwnedFd) -> !
         go.take().into_iter().for_each(|go| scene.wait(line, go));
     }
     for step in after {
-        if let Init::Bind(bind) = &step.action {
-            let kept = scene.tree.keep_root(bind);
-            scene.check(step.n, kept);
-        }
+        let kept = scene.tree.keep_root(&step.action);
+        scene.check(step.n, kept);
     }
     if let Some(step) = &plan.spawn {
         // While it may still open a file.

@@ -17,7 +17,7 @@ use nix::libc;
 use nix::sys::statfs::FsType;
 
 use super::text::Text;
-use crate::plan::{Bind, KernelMount, Layer, MAPPED_MOUNTS, MountFlags, Root};
+use crate::plan::{Bind, Init, KernelMount, Layer, MAPPED_MOUNTS, MountFlags, Root};
 use crate::sys::{self, Call, Fault, Result};
 
 const OPEN: MountFlags =
@@ -164,10 +164,7 @@ impl Tree {
                 sys::filesystem("tmpfs", options.into_iter(), NO_PRIVILEGE)?
             }
             Root::Bind { path, read_only, mapped } => {
-                let tree = match mapped {
-                    true => self.mapped.take()?,
-                    false => sys::open_tree(AT_FDCWD, path, true)?,
-                };
+                let tree = self.copy(path, *mapped, true)?;
                 let flags = MountFlags { read_only: *read_only, ..NO_PRIVILEGE };
                 sys::set_mount(tree.as_fd(), flags, OPEN, true, true)?;
                 tree
@@ -226,7 +223,7 @@ impl Tree {
         if let Ok(flagged) = self.bind_node(bind) {
             return flagged;
         }
-        let tree = match self.source(bind) {
+        let tree = match self.copy(&bind.source, bind.mapped, bind.recursive) {
             Err(Fault { errno: Errno::ENOENT | Errno::ENOTDIR, .. }) if bind.optional => {
                 return Ok(());
             }
@@ -255,23 +252,29 @@ impl Tree {
         Ok(sys::set_mount_at(dir, name, bind.flags))
     }
 
-    /// Copies the host's root for this step: once the new root lies over it, a copy would show
-    /// that.
-    pub(super) fn keep_root(&mut self, bind: &Bind) -> Result<()> {
-        if !bind.mapped && is_root(&bind.source) {
-            self.roots.hand(sys::open_tree(AT_FDCWD, &bind.source, bind.recursive)?);
+    /// Copies the host's root for this step: once a scratch or the new root lies over it, a copy
+    /// would show that.
+    pub(super) fn keep_root(&mut self, action: &Init) -> Result<()> {
+        let (path, mapped, recursive) = match action {
+            Init::Bind(bind) => (&bind.source, bind.mapped, bind.recursive),
+            Init::Root(Root::Bind { path, mapped, .. }) => (path, *mapped, true),
+            _ => return Ok(()),
+        };
+        if !mapped && is_root(path) {
+            self.roots.hand(sys::open_tree(AT_FDCWD, path, recursive)?);
         }
         Ok(())
     }
 
-    fn source(&mut self, bind: &Bind) -> Result<OwnedFd> {
-        if bind.mapped {
+    /// A copy of something of the host's, in the order of the steps.
+    fn copy(&mut self, path: &Path, mapped: bool, recursive: bool) -> Result<OwnedFd> {
+        if mapped {
             return self.mapped.take();
         }
-        if is_root(&bind.source) {
+        if is_root(path) {
             return self.roots.take();
         }
-        sys::open_tree(AT_FDCWD, &bind.source, bind.recursive)
+        sys::open_tree(AT_FDCWD, path, recursive)
     }
 
     /// Mounts a kernel file system.
