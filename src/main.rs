@@ -9,6 +9,9 @@ use sixdocker::{cli, sys};
 
 sixdocker::entry!(run);
 
+#[global_allocator]
+static MEMORY: sys::Arena = sys::Arena::new();
+
 fn run(words: impl FnOnce() -> Vec<OsString>) -> u8 {
     let begun = Instant::now();
     if sys::begin().is_err() {

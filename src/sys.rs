@@ -5,6 +5,7 @@
 //! call it was; what was being done with it, its caller knows.
 #![allow(unsafe_code, reason = "this is the fence")]
 
+mod arena;
 mod landlock;
 mod look;
 mod mount;
@@ -25,7 +26,9 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::libc;
 
-pub use self::{landlock::*, look::*, mount::*, process::*, security::*, start::*, terminal::*};
+pub use self::{
+    arena::Arena, landlock::*, look::*, mount::*, process::*, security::*, start::*, terminal::*,
+};
 
 macro_rules! calls {
     ($($name:ident = $text:literal),* $(,)?) => {
