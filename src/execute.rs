@@ -148,7 +148,7 @@ impl Run<'_> {
         }
         let (child, line, go) = self.clone_init(ready, ties)?;
         let gone = self.attend(&child, &go).and_then(|()| {
-            // Looked at while init works.
+            // Looked at while init works; it needs this last.
             let outside = outside.unwrap_or_else(Outside::own);
             sys::write_once(go.as_fd(), &init::go(&outside)).map_err(&clone)
         });
@@ -197,7 +197,10 @@ impl Run<'_> {
             }
             self.times.push(time(step.n, at));
         }
-        Ok(())
+        if self.plan.attend.is_empty() {
+            return Ok(());
+        }
+        sys::write_once(go.as_fd(), &[init::ATTENDED]).map_err(failure(self.plan.clone.n))
     }
 }
 
@@ -216,7 +219,7 @@ fn told(line: &OwnedFd) -> Option<Failure> {
         match message {
             Message::Fault { n, fault } => failure = Some(Failure { n, fault, evidence: None }),
             Message::Evidence(text) => {
-                failure.iter_mut().for_each(|failure| failure.evidence = Some(text.clone()));
+                failure.iter_mut().for_each(|failure| failure.learn(&text));
             }
             _ => {}
         }

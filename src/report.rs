@@ -96,6 +96,13 @@ pub struct Failure {
     pub evidence: Option<String>,
 }
 
+impl Failure {
+    /// Takes note of one more part of what init found.
+    pub(crate) fn learn(&mut self, part: &str) {
+        self.evidence.get_or_insert_default().push_str(part);
+    }
+}
+
 /// All that is known about a run when it is over.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {

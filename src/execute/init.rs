@@ -52,8 +52,12 @@ pub fn go(outside: &Outside) -> [u8; 1 + Outside::SIZE] {
 
 const GO: u8 = b'g';
 
-/// Waits for [`go`] on the line `go`, builds the sandbox around this process, and becomes the
-/// command.
+/// What tells init that the parent has done its steps.
+pub const ATTENDED: u8 = b'a';
+
+/// Builds the sandbox around this process, waits for [`go`] on the line `go`, and becomes the
+/// command. Where the plan has steps of the parent's, it waits for [`ATTENDED`] before it needs
+/// them.
 ///
 /// Every descriptor above 2 that is not `line`, `go`, or in `ready` is closed, whoever left it.
 pub fn build(plan: &Plan, ready: &Ready, line: BorrowedFd<'_>, go: OwnedFd) -> ! {
@@ -65,9 +69,8 @@ pub fn build(plan: &Plan, ready: &Ready, line: BorrowedFd<'_>, go: OwnedFd) -> !
     for step in before {
         scene.timed(step.n, |scene| scene.perform(step.n, &step.action));
     }
-    let mut go = Some(go);
     if !plan.attend.is_empty() {
-        go.take().into_iter().for_each(|go| scene.wait(line, go));
+        scene.wait(line, go.as_fd(), ATTENDED);
     }
     for step in after {
         let kept = scene.tree.keep_root(&step.action);
@@ -80,7 +83,8 @@ pub fn build(plan: &Plan, ready: &Ready, line: BorrowedFd<'_>, go: OwnedFd) -> !
     for step in after {
         scene.timed(step.n, |scene| scene.perform(step.n, &step.action));
     }
-    go.into_iter().for_each(|go| scene.wait(line, go));
+    scene.wait(line, go.as_fd(), GO);
+    drop(go);
     if let Some(step) = &plan.spawn {
         // Before the parent hears that all is built, and sends signals.
         scene.check(step.n, reaper::listen());
@@ -145,7 +149,7 @@ impl<'p> Scene<'p> {
     /// Opens what of the host is needed later, when it is out of reach.
     fn new(plan: &'p Plan, ready: &'p Ready, line: BorrowedFd<'p>) -> Self {
         // Until the plan says otherwise, what is made here can be read by all, written by us.
-        sys::set_umask(0o022);
+        _ = sys::set_umask(0o022);
         let proc = sys::open(Path::new("/proc"), OFlag::O_PATH | OFlag::O_DIRECTORY);
         let scored = plan.init.iter().any(|step| matches!(step.action, Init::OomScoreAdj { .. }));
         Self {
@@ -164,16 +168,17 @@ impl<'p> Scene<'p> {
         }
     }
 
-    /// Waits until the parent has done its part, takes what it hands over, and quits if it gave
-    /// up.
-    fn wait(&mut self, line: BorrowedFd<'_>, go: OwnedFd) {
+    /// Waits until the parent says `word`, takes what it hands over, and quits if it gave up.
+    fn wait(&mut self, line: BorrowedFd<'_>, go: BorrowedFd<'_>, word: u8) {
         let mut message = [0; 1 + Outside::SIZE];
-        while let Ok((length, handed)) = sys::receive_descriptor(go.as_fd(), &mut message) {
+        while let Ok((length, handed)) = sys::receive_descriptor(go, &mut message) {
             match (handed, message.split_first()) {
                 (Some(mount), _) => self.tree.mapped.hand(mount),
                 // A parent that died after it wrote, but before this process asked to die
                 // with it.
-                (None, Some((&GO, outside))) if length > 0 && !sys::hung_up(line) => {
+                (None, Some((first, outside)))
+                    if length > 0 && *first == word && !sys::hung_up(line) =>
+                {
                     self.outside = Outside::of(outside);
                     return;
                 }
@@ -251,7 +256,7 @@ impl<'p> Scene<'p> {
             Init::OomScoreAdj { value } => self.oom_score(*value),
             Init::Nice { value } => sys::set_nice(*value),
             Init::Umask { mask } => {
-                sys::set_umask(*mask);
+                _ = sys::set_umask(*mask);
                 Ok(())
             }
             Init::SetIds { uid, gid, groups } => self.set_ids(*uid, *gid, groups.as_deref()),

@@ -22,7 +22,7 @@ pub enum Message {
         /// The call and the kernel's reason.
         fault: Fault,
     },
-    /// What init found when it looked for the reason, inside.
+    /// What init found when it looked for the reason, inside; a part of it.
     Evidence(String),
     /// With `init: true`: the command ended.
     Ended(Status),
@@ -32,7 +32,11 @@ pub enum Message {
     Times(Vec<u32>),
 }
 
-const LONGEST: usize = 16 * 1024;
+/// Of a message, in bytes. The parent lays out as much on each turn.
+const LONGEST: usize = 2048;
+
+/// How much is said about one fault, in bytes.
+const MOST_EVIDENCE: usize = 16 * 1024;
 
 /// Says that step `n` failed. If nobody hears it, nobody is left to be told.
 pub fn send_fault(line: BorrowedFd<'_>, n: u16, fault: Fault) {
@@ -53,8 +57,12 @@ pub fn send_ended(line: BorrowedFd<'_>, status: Status) {
 
 /// Says what was found about a fault.
 pub fn send_evidence(line: BorrowedFd<'_>, text: &str) {
-    let text = text.get(..text.floor_char_boundary(LONGEST - 1)).unwrap_or_default();
-    send(line, &[b"V", text.as_bytes()].concat());
+    let mut rest = text.get(..text.floor_char_boundary(MOST_EVIDENCE)).unwrap_or_default();
+    while !rest.is_empty() {
+        let (part, more) = rest.split_at(rest.floor_char_boundary(LONGEST - 1));
+        send(line, &[b"V", part.as_bytes()].concat());
+        rest = more;
+    }
 }
 
 fn send(line: BorrowedFd<'_>, message: &[u8]) {

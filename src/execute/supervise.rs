@@ -222,9 +222,7 @@ impl<'p> Watch<'p> {
                 self.heard.failure = Some(Failure { n, fault, evidence: None });
             }
             Message::Evidence(text) => {
-                if let Some(failure) = &mut self.heard.failure {
-                    failure.evidence = Some(text);
-                }
+                self.heard.failure.iter_mut().for_each(|failure| failure.learn(&text));
             }
             Message::Ended(status) => self.heard.ended = Some(status),
             Message::Terminal(master) => match Terminal::new(master) {

@@ -87,6 +87,9 @@ impl Stage {
             }
             Twin::Parent(pid, _) => {
                 drop((theirs, wait, ready));
+                if self.go && !plan.attend.is_empty() {
+                    sys::write_once(go.as_fd(), &[init::ATTENDED]).unwrap();
+                }
                 if self.go {
                     sys::write_once(go.as_fd(), &init::go(&outside)).unwrap();
                 }
