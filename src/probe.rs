@@ -142,6 +142,7 @@ fn text(path: impl AsRef<Path>) -> Option<String> {
         unseen(&path.as_ref().to_string_lossy(), &error);
         return None;
     }
+    bytes.shrink_to_fit();
     let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Some(String::from_utf8(bytes).unwrap_or_else(|error| lossy(error.as_bytes())))
 }

@@ -93,7 +93,7 @@ fn perform(
 fn make_cgroup(path: &Path, undo: &mut Undo) -> Result<()> {
     let mut failed = Call::Mkdir.fault(Errno::EAGAIN);
     for _ in 0..8 {
-        match sys::mkdirat(AT_FDCWD, path, 0o755) {
+        match make_directory(path) {
             // Left by one that had our pid: it is empty, or this is no end of trying.
             Err(Fault { errno: Errno::EEXIST, .. }) => {
                 _ = sys::rmdir(path);
@@ -117,12 +117,18 @@ fn make_cgroup(path: &Path, undo: &mut Undo) -> Result<()> {
     Err(failed)
 }
 
+/// Whatever the caller's umask. To change the mode afterwards takes a control group as long as to
+/// be made.
+fn make_directory(path: &Path) -> Result<()> {
+    let callers = sys::set_umask(0o022);
+    let made = sys::mkdirat(AT_FDCWD, path, 0o755);
+    _ = sys::set_umask(callers);
+    made
+}
+
 /// The lock of a group that was made just now; none if another run has taken the group away.
 fn claim(path: &Path) -> Result<Option<OwnedFd>> {
-    // Whatever the caller's umask.
-    match sys::chmod(AT_FDCWD, path, 0o755)
-        .and_then(|()| sys::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY))
-    {
+    match sys::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY) {
         Err(Fault { errno: Errno::ENOENT, .. }) => Ok(None),
         Err(fault) => Err(fault),
         Ok(dir) => Ok(Some(dir).filter(|dir| lock(dir.as_fd()) && path.is_dir())),

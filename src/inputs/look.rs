@@ -273,8 +273,9 @@ fn needed_environment(manifest: &Manifest) -> BTreeMap<String, String> {
 }
 
 fn terminals() -> [bool; 3] {
-    use std::io::{IsTerminal, stderr, stdin, stdout};
-    [stdin().is_terminal(), stdout().is_terminal(), stderr().is_terminal()]
+    use std::io::IsTerminal;
+    // Not those of the standard library, which come with buffers.
+    [0, 1, 2].map(|stream| sys::stream(stream).is_terminal())
 }
 
 /// A file or device that has an owner; /dev/null is everybody's.

@@ -98,7 +98,9 @@ fn mounts(own: &[Own]) -> Option<Vec<Mount>> {
 }
 
 fn read_mounts(own: &[Own]) -> std::io::Result<Vec<Mount>> {
-    let mut table = BufReader::new(File::open("/proc/self/mountinfo")?).take(super::LONGEST);
+    // The hierarchies are among the first: the kernel writes of every mount that has room here.
+    let table = BufReader::with_capacity(1024, File::open("/proc/self/mountinfo")?);
+    let mut table = table.take(super::LONGEST);
     let mut found: Vec<Mount> = Vec::new();
     let mut line = Vec::new();
     while own.iter().any(|own| !found.iter().any(|mount| mount.holds(own))) {

@@ -145,10 +145,11 @@ pub fn is_dead(pid: i32) -> bool {
     kill(pid, 0) == Err(Call::Kill.fault(Errno::ESRCH))
 }
 
-/// Sets the umask.
-pub fn set_umask(mask: u32) {
+/// Sets the umask; the one that was.
+#[must_use]
+pub fn set_umask(mask: u32) -> u32 {
     // SAFETY: no pointers.
-    _ = unsafe { libc::umask(mask) };
+    unsafe { libc::umask(mask) }
 }
 
 /// Leaves namespaces for new ones (CLONE_NEW*).
