@@ -162,6 +162,9 @@ fn word(path: &str) -> Option<String> {
 
 /// A path of mountinfo, where blanks and the like stand as octal numbers.
 pub(crate) fn unescaped(text: &str) -> String {
+    if !text.contains('\\') {
+        return text.to_owned();
+    }
     let mut bytes = Vec::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('\\') {

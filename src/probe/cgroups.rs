@@ -25,13 +25,9 @@ pub(super) fn look(manifest: Option<&Manifest>) -> Option<Cgroups> {
     let own: Vec<_> = own.lines().filter_map(Own::read).collect();
     let parent = manifest.and_then(|manifest| manifest.cgroup.parent.as_ref());
     let parent = parent.map(|path| path.0.trim_start_matches('/').to_owned());
-    let looker = Looker {
-        mounts: mounts(&own)?,
-        own,
-        root: nix::unistd::geteuid().is_root(),
-        parent,
-        manifest,
-    };
+    let root = nix::unistd::geteuid().is_root();
+    let mut looker = Looker { mounts: Vec::new(), own, root, parent, manifest };
+    looker.mounts = looker.read_mounts()?;
     let legacy = looker.legacy();
     let unified = looker.unified(&legacy);
     let asked = wants_systemd(manifest, unified.as_ref());
@@ -88,29 +84,6 @@ fn wants(manifest: &Manifest, controller: &str) -> bool {
         _ => false,
     };
     asked || !limits.cgroup.is_empty()
-}
-
-/// The mounted hierarchies. The first of each kind counts, and a host may have ten thousand other
-/// mounts, of which the kernel tells slowly: nothing is read beyond the last that is looked for.
-fn mounts(own: &[Own]) -> Option<Vec<Mount>> {
-    let read = read_mounts(own);
-    read.map_err(|error| super::unseen("/proc/self/mountinfo", &error)).ok()
-}
-
-fn read_mounts(own: &[Own]) -> std::io::Result<Vec<Mount>> {
-    // The hierarchies are among the first: the kernel writes of every mount that has room here.
-    let table = BufReader::with_capacity(1024, File::open("/proc/self/mountinfo")?);
-    let mut table = table.take(super::LONGEST);
-    let mut found: Vec<Mount> = Vec::new();
-    let mut line = Vec::new();
-    while own.iter().any(|own| !found.iter().any(|mount| mount.holds(own))) {
-        line.clear();
-        if table.read_until(b'\n', &mut line)? == 0 {
-            break;
-        }
-        found.extend(Mount::read(String::from_utf8_lossy(&line).trim_end_matches('\n')));
-    }
-    Ok(found)
 }
 
 /// A mounted hierarchy.
@@ -192,10 +165,36 @@ impl Looker<'_> {
             || CONTROLLERS.iter().any(missing)
     }
 
+    /// Whether anything is wanted of the hierarchy that this group is in; of v2 there always is.
+    fn wants_of(&self, own: &Own) -> bool {
+        own.controllers.is_empty() || own.controllers.iter().any(|name| self.wants(name))
+    }
+
+    /// The hierarchies, as they are mounted. The first of each kind counts, and a host may have
+    /// ten thousand other mounts, of which the kernel tells slowly: nothing is read beyond the
+    /// last that is looked for.
+    fn read_mounts(&self) -> Option<Vec<Mount>> {
+        let read = || {
+            // The kernel writes of every mount that has room here.
+            let file = File::open("/proc/self/mountinfo")?;
+            let mut table = BufReader::with_capacity(1024, file).take(super::LONGEST);
+            let mut missing: Vec<_> = self.own.iter().filter(|own| self.wants_of(own)).collect();
+            let (mut found, mut line) = (Vec::new(), Vec::new());
+            while !missing.is_empty() && table.read_until(b'\n', &mut line)? > 0 {
+                let mount = Mount::read(String::from_utf8_lossy(&line).trim_end_matches('\n'));
+                missing.retain(|own| !mount.as_ref().is_some_and(|mount| mount.holds(own)));
+                found.extend(mount);
+                line.clear();
+            }
+            Ok(found)
+        };
+        read().map_err(|error| super::unseen("/proc/self/mountinfo", &error)).ok()
+    }
+
     fn legacy(&self) -> BTreeMap<String, Hierarchy> {
         let mut all = BTreeMap::new();
         for own in &self.own {
-            if !own.controllers.iter().any(|name| self.wants(name)) {
+            if !self.wants_of(own) {
                 continue;
             }
             let named = |mount: &&Mount| !mount.v2 && mount.holds(own);
