@@ -228,6 +228,7 @@ fn a_report_that_does_not_fit_is_told_and_leaves_no_part() {
         let ran = case
             .run_apart(&format!("{SMALL}{shortage}\"$@\"; code=$?; ls $HERE/small; exit $code"));
         let ran = ran.expect(125).says("report").says("No space left");
+        let ran = ran.says("the command ended with 0, but its report is not there");
         assert!(!ran.stdout.contains("report"), "{ran:?}");
     }
     case.run_apart(&format!("{SMALL}\"$@\" && test -s $HERE/small/report.json")).expect(0);

@@ -77,7 +77,10 @@ pub(super) fn perform(asked: &Asked, begun: Instant) -> u8 {
         write(file, &report)
     });
     let code = match outcome.code() {
-        0 if !written => REFUSED,
+        0 if !written => {
+            output::complain("sixdocker: the command ended with 0, but its report is not there");
+            REFUSED
+        }
         code => code,
     };
     std::mem::forget((host, plan, outcome));

@@ -18,6 +18,9 @@ pub(super) struct Child {
     end: Cell<Option<(Status, Usage)>>,
 }
 
+/// How whoever was killed ended, as far as nobody tells more.
+pub(super) const KILLED: Status = Status::Signal(Signal::SIGKILL as i32);
+
 impl Child {
     pub(super) fn new(pid: i32, pidfd: OwnedFd) -> Self {
         Self { pid, pidfd, end: Cell::new(None) }
@@ -46,7 +49,7 @@ impl Child {
         // Asked twice: a zombie must not stay where the first answer was a fault.
         let reaped = reap(self.pid).or_else(|fault| reap(self.pid).map_err(|_| fault));
         // One that can't be waited for is not ours to wait for.
-        let lost = (Status::Signal(Signal::SIGKILL as i32), Usage::default());
+        let lost = (KILLED, Usage::default());
         self.end.set(Some(*reaped.as_ref().unwrap_or(&lost)));
         reaped.map(drop)
     }

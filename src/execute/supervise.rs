@@ -7,19 +7,17 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
+use super::child::{Child, KILLED};
 use super::limits::Limits;
 use super::line::{self, Message};
 use super::relay::{Relay, Sink, Turn};
 use super::stop::{Reason, Stop};
 use super::terminal::Terminal;
-use super::{Started, Target, cgroup, child::Child, ending};
+use super::{Started, Target, cgroup, ending};
 use crate::plan::{Namespace, Plan};
 use crate::report::{Ending, Failure, Figures, Outcome, Time};
 use crate::sys::supervise::{Came, Signals};
 use crate::sys::{Fault, Status};
-
-/// How whoever was killed ended, as far as nobody tells more.
-const KILLED: Status = Status::Signal(Signal::SIGKILL as i32);
 
 /// How long the last output of a run that was ended may take.
 const DRAIN: Duration = Duration::from_secs(2);
