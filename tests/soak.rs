@@ -2,7 +2,8 @@
 //!
 //! A hundred one after another and twenty at once, as root and as a user; more on demand:
 //! `SOAK=10000,500 cargo test --test soak -- --nocapture --test-threads 1`, which prints the
-//! figures. `cargo test --test soak -- --ignored --nocapture` does so on cgroup v2, in a virtual machine.
+//! figures. `cargo test --test soak -- --ignored --nocapture` does so on cgroup v2, in a virtual
+//! machine; as many as above take `VM_SECONDS=3000` there, and `cargo test --release`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "soak/soaking.rs"]
