@@ -96,10 +96,16 @@ pub struct Failure {
     pub evidence: Option<String>,
 }
 
+/// How much is said about one fault, in bytes.
+pub(crate) const MOST_EVIDENCE: usize = 16 * 1024;
+
 impl Failure {
     /// Takes note of one more part of what init found.
     pub(crate) fn learn(&mut self, part: &str) {
-        self.evidence.get_or_insert_default().push_str(part);
+        let evidence = self.evidence.get_or_insert_default();
+        if evidence.len() + part.len() <= MOST_EVIDENCE {
+            evidence.push_str(part);
+        }
     }
 }
 

@@ -107,7 +107,7 @@ fn choose<'f, 'c>(faults: &'f [Fault<'c>]) -> Vec<&'f Fault<'c>> {
 fn once_bad(fault: &Fault) -> bool {
     let name = fault.seen.point.name;
     match fault.case.name {
-        "bare" => ["poll", "recvmsg", "sendmsg"].contains(&name),
+        "bare" => ["poll", "recvfrom", "recvmsg", "sendmsg"].contains(&name),
         "default" => ["recvmsg", "sendmsg", "wait4"].contains(&name),
         "range, user" => ["ioctl", "poll"].contains(&name) && fault.seen.point.role == "r",
         _ => false,

@@ -183,6 +183,17 @@ fn small_limits_hold_the_command_alone() {
 }
 
 #[test]
+fn a_command_without_descriptors_runs() {
+    if !need_root() {
+        return;
+    }
+    for more in ["", "init: true\n", "user: 1000\n"] {
+        let case = Case::new(&format!("ulimits: {{nofile: 0}}\ncommand: [echo, ran]\n{more}"));
+        assert_eq!(case.run().expect(0).stdout, "ran\n", "{more}");
+    }
+}
+
+#[test]
 fn no_more_processes_than_allowed() {
     if !need_root() {
         return;

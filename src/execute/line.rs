@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
+use crate::report::MOST_EVIDENCE;
 use crate::sys::{Call, Fault, Named, Result, Status, again};
 
 /// One message of init.
@@ -32,11 +33,8 @@ pub enum Message {
     Times(Vec<u32>),
 }
 
-/// Of a message, in bytes. The parent lays out as much on each turn.
+/// Of a message, in bytes. The parent has as much on its stack for each.
 const LONGEST: usize = 2048;
-
-/// How much is said about one fault, in bytes.
-const MOST_EVIDENCE: usize = 16 * 1024;
 
 /// Says that step `n` failed. If nobody hears it, nobody is left to be told.
 pub fn send_fault(line: BorrowedFd<'_>, n: u16, fault: Fault) {
@@ -139,14 +137,21 @@ mod tests {
         let (ours, theirs) = crate::sys::line().unwrap();
         let fault = Fault { call: Call::Execve, errno: Errno::ENOENT };
         send_fault(theirs.as_fd(), 517, fault);
-        send_evidence(theirs.as_fd(), "no loader");
+        // Of two bytes each: parts end between them.
+        let long = "ä".repeat(3000);
+        send_evidence(theirs.as_fd(), &long);
         send_ended(theirs.as_fd(), Status::Signal(9));
         send_terminal(theirs.as_fd(), ours.as_fd()).unwrap();
         send_times(theirs.as_fd(), &[1, 0, 0, 0, 2, 1, 0, 0]).unwrap();
         drop(theirs);
         let next = || receive(&ours).unwrap();
         assert!(matches!(next(), Some(Message::Fault { n: 517, fault: f }) if f == fault));
-        assert!(matches!(next(), Some(Message::Evidence(text)) if text == "no loader"));
+        let mut failure = crate::report::Failure { n: 517, fault, evidence: None };
+        for _ in 0..3 {
+            let Some(Message::Evidence(part)) = next() else { panic!("it is shorter") };
+            failure.learn(&part);
+        }
+        assert_eq!(failure.evidence, Some(long));
         assert!(matches!(next(), Some(Message::Ended(Status::Signal(9)))));
         assert!(matches!(next(), Some(Message::Terminal(_))));
         assert!(matches!(next(), Some(Message::Times(times)) if times == [1, 258]));

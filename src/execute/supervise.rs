@@ -130,16 +130,19 @@ impl<'p> Watch<'p> {
 
     /// Waits for anything to happen.
     fn wait(&self) -> Vec<(Of, PollFlags)> {
+        // Made first and gone last: memory is given back in the opposite order.
+        let mut happened = Vec::with_capacity(8);
         let awaited = self.awaited();
         let mut fds: Vec<PollFd<'_>> =
             awaited.iter().map(|(_, (fd, flags))| PollFd::new(*fd, *flags)).collect();
         match poll(&mut fds, self.patience()) {
             Ok(count) if count > 0 => {}
-            _ => return Vec::new(),
+            _ => return happened,
         }
-        let happened = fds.iter().map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
+        let flags = fds.iter().map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
         let of = awaited.iter().map(|(of, _)| *of);
-        of.zip(happened).filter(|(_, flags)| !flags.is_empty()).collect()
+        happened.extend(of.zip(flags).filter(|(_, flags)| !flags.is_empty()));
+        happened
     }
 
     fn awaited(&self) -> Vec<(Of, (BorrowedFd<'_>, PollFlags))> {

@@ -82,6 +82,7 @@ const ERRNOS: &[(&str, &[Errno])] = &[
     ("read", &[EINTR, EIO, EAGAIN, EISDIR]),
     ("readlink", &[EACCES, EINVAL, EIO, ELOOP, ENOENT, ENOMEM]),
     ("readlinkat", &[EACCES, EINVAL, EIO, ELOOP, ENOENT, ENOMEM]),
+    ("recvfrom", &[EINTR, ENOMEM, ECONNRESET]),
     ("recvmsg", &[EINTR, ENOMEM, ECONNRESET]),
     ("rename", &[EACCES, ENOSPC, EROFS, EIO, EXDEV]),
     ("renameat2", &[EACCES, ENOSPC, EROFS, EIO, EXDEV]),

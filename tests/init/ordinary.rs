@@ -1,13 +1,12 @@
 //! What works.
 
-use nix::sys::wait::WaitStatus;
 use sixdocker::execute::line::Message;
 use sixdocker::plan::{Command, Init};
 use sixdocker::seccomp::Filter;
 use sixdocker::sys::Status;
 
 use super::Case;
-use super::plans::{Draft, bind, overlay};
+use super::plans::{self, Draft, bind, overlay};
 use super::stage::{Directory, run};
 
 pub(crate) const CASES: &[Case] = &[
@@ -24,6 +23,7 @@ pub(crate) const CASES: &[Case] = &[
     ("files_are_shown_with_mode_and_content", files),
     ("times_of_all_steps_are_told", times),
     ("limits_as_small_as_can_be", small_limits),
+    ("ids_that_the_parent_maps_are_had", attended),
 ];
 
 fn shell(name: &str, text: &str) -> (Directory, Draft) {
@@ -170,6 +170,17 @@ fn times() {
     assert_eq!(times, Some(plan.init.len()), "{:?}", run.status);
 }
 
+fn attended() {
+    for init in [false, true] {
+        let (_root, mut draft) = shell("attended", "id -u; cat /proc/self/uid_map");
+        draft.init = init;
+        let run = run(&plans::attended(draft.plan()));
+        let words: Vec<_> = run.output.split_whitespace().collect();
+        let own = nix::unistd::geteuid().to_string();
+        assert_eq!(words, ["0", "0", &own, "1"], "{run:?}");
+    }
+}
+
 fn small_limits() {
     for init in [false, true] {
         small_limits_with(init);
@@ -185,6 +196,6 @@ fn small_limits_with(init: bool) {
         draft.walls.push(Command::Landlock { abi });
     }
     let run = run(&draft.plan());
-    assert!(matches!(run.status, WaitStatus::Exited(..)), "{run:?}");
+    assert_eq!(run.output, "3\n0\n", "{run:?}");
     assert!(!run.messages.iter().any(|m| matches!(m, Message::Fault { .. })), "{run:?}");
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use sixdocker::plan::{
-    Bind, CloneInit, Command, Exec, IdRange, Init, KernelMount, Layer, MountFlags, Namespace,
-    Origin, Plan, Root, Spawn, Step, Stream, Supervise, Verify,
+    Attend, Bind, CloneInit, Command, Exec, IdKind, IdRange, Init, KernelMount, Layer, MountFlags,
+    Namespace, Origin, Plan, Root, Spawn, Step, Stream, Supervise, Verify,
 };
 use sixdocker::source::Pointer;
 
@@ -159,15 +159,27 @@ impl Draft {
     }
 }
 
-fn before(root: Root) -> Vec<Init> {
+/// The same, with ids that the parent maps.
+pub(crate) fn attended(mut plan: Plan) -> Plan {
+    plan.init.retain(|step| !matches!(step.action, Init::MapSelf { .. }));
+    let map = |kind, range| Attend::MapIds { kind, map: vec![range], helper: None };
+    let (uid, gid) = own_ids();
+    let mut n = 1000;
+    plan.attend = vec![step(&mut n, map(IdKind::Uid, uid)), step(&mut n, map(IdKind::Gid, gid))];
+    plan
+}
+
+fn own_ids() -> (IdRange, IdRange) {
     let own = |outside| IdRange { inside: 0, outside, count: 1 };
+    (own(nix::unistd::geteuid().as_raw()), own(nix::unistd::getegid().as_raw()))
+}
+
+fn before(root: Root) -> Vec<Init> {
+    let (uid, gid) = own_ids();
     vec![
         Init::ParentDeathSignal,
         Init::NewSession,
-        Init::MapSelf {
-            uid: own(nix::unistd::geteuid().as_raw()),
-            gid: Some(own(nix::unistd::getegid().as_raw())),
-        },
+        Init::MapSelf { uid, gid: Some(gid) },
         Init::Undumpable,
         Init::NewKeyring,
         Init::Hostname { name: "inside".into() },

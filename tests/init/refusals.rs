@@ -10,7 +10,7 @@ use sixdocker::plan::{Command, Namespace, Plan, Stream};
 use sixdocker::sys::Call;
 
 use super::Case;
-use super::plans::{Draft, overlay};
+use super::plans::{self, Draft, overlay};
 use super::stage::{Directory, Stage, run, run_to_fault};
 
 pub(crate) const CASES: &[Case] = &[
@@ -38,9 +38,14 @@ fn refused(plan: &Plan) -> Call {
 
 fn not_let_go() {
     let root = Directory::busybox("go");
-    let run = Stage { go: false, ..Stage::default() }.run(&draft(&root).plan());
-    assert_eq!((run.code(), run.output.as_str()), (125, ""));
-    assert!(run.messages.is_empty(), "{run:?}");
+    let held = Stage { go: false, ..Stage::default() }.run(&draft(&root).plan());
+    let attended = || plans::attended(draft(&root).plan());
+    let attended_only = Stage { go: false, ..Stage::default() }.run(&attended());
+    let go_only = Stage { attended: false, ..Stage::default() }.run(&attended());
+    for run in [held, attended_only, go_only] {
+        assert_eq!((run.code(), run.output.as_str()), (125, ""));
+        assert!(run.messages.is_empty(), "{run:?}");
+    }
 }
 
 fn verify(plan: &mut Plan) -> &mut sixdocker::plan::Verify {
@@ -107,7 +112,7 @@ fn directory() {
     let host: OwnedFd =
         nix::fcntl::open("/", OFlag::O_RDONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())
             .unwrap();
-    let run = Stage { stdin: Some(host), strict: false, go: true }.run(&draft.plan());
+    let run = Stage { stdin: Some(host), strict: false, ..Stage::default() }.run(&draft.plan());
     assert_eq!((run.output.as_str(), run.fault().1.call), ("", Call::CheckStreams));
 }
 

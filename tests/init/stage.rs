@@ -9,7 +9,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use sixdocker::execute::init::{self, Outside, Ready};
 use sixdocker::execute::line::{self, Message};
-use sixdocker::plan::Plan;
+use sixdocker::plan::{Attend, IdKind, IdRange, Plan};
 use sixdocker::sys::{self, Fault, Image, Twin};
 
 /// What came of a plan.
@@ -50,13 +50,15 @@ pub(crate) struct Stage {
     pub stdin: Option<OwnedFd>,
     /// Allocating is the end of init.
     pub strict: bool,
+    /// Init is told that the parent has done its steps.
+    pub attended: bool,
     /// Init is let go.
     pub go: bool,
 }
 
 impl Default for Stage {
     fn default() -> Self {
-        Self { stdin: None, strict: true, go: true }
+        Self { stdin: None, strict: true, attended: true, go: true }
     }
 }
 
@@ -87,7 +89,8 @@ impl Stage {
             }
             Twin::Parent(pid, _) => {
                 drop((theirs, wait, ready));
-                if self.go && !plan.attend.is_empty() {
+                if self.attended && !plan.attend.is_empty() {
+                    plan.attend.iter().for_each(|step| attend(&step.action, pid));
                     sys::write_once(go.as_fd(), &[init::ATTENDED]).unwrap();
                 }
                 if self.go {
@@ -98,6 +101,15 @@ impl Stage {
             }
         }
     }
+}
+
+/// What a parent does that may map any id.
+fn attend(action: &Attend, pid: i32) {
+    let Attend::MapIds { kind, map, .. } = action else { panic!("{action:?}") };
+    let file = if *kind == IdKind::Uid { "uid_map" } else { "gid_map" };
+    let line = |range: &IdRange| format!("{} {} {}\n", range.inside, range.outside, range.count);
+    let lines: String = map.iter().map(line).collect();
+    std::fs::write(format!("/proc/{pid}/{file}"), lines).unwrap();
 }
 
 fn finish(pid: i32, ours: &OwnedFd, output: &OwnedFd) -> Run {

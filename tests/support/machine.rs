@@ -12,6 +12,9 @@ use super::{Temp, binary, need, project, run, run_for};
 /// on an idle machine; this is for a loaded one.
 const SECONDS: u64 = 600;
 
+/// For what is fetched, or packed around a machine.
+const PATIENCE: Duration = Duration::from_mins(12);
+
 pub struct Machine {
     kernel: PathBuf,
     /// Debian with systemd, where the root is not made of `files` alone.
@@ -40,7 +43,7 @@ impl Machine {
     /// Debian, booted by systemd.
     pub fn with_systemd(kernel: &str) -> Option<Self> {
         let machine = Self::empty(kernel, &["mmdebstrap", "mke2fs"])?;
-        let made = run_for(script("image").arg(cache()), LIMIT, b"").expect(0);
+        let made = run_for(script("image").arg(cache()), PATIENCE, b"").expect(0);
         Some(Self { disk: Some(made.stdout.trim().into()), ..machine })
     }
 
@@ -51,7 +54,7 @@ impl Machine {
         if always.iter().chain(needed).filter(|program| !need(program)).count() > 0 {
             return None;
         }
-        let found = run_for(script("kernel").arg(kernel).arg(cache()), LIMIT, b"").expect(0);
+        let found = run_for(script("kernel").arg(kernel).arg(cache()), PATIENCE, b"").expect(0);
         let kernel = found.stdout.trim().into();
         let machine = Self { kernel, disk: None, files: Temp::new() };
         machine.program(binary(), binary());
@@ -103,8 +106,7 @@ impl Machine {
         machine.arg(&self.kernel).arg(self.files.path()).args(&self.disk);
         let seconds = std::env::var("VM_SECONDS").map_or(SECONDS, |asked| asked.parse().unwrap());
         machine.env("VM_SECONDS", seconds.to_string());
-        // It is packed before that, and its words are read after.
-        run_for(&mut machine, Duration::from_secs(seconds + 120), b"").expect(0).stdout
+        run_for(&mut machine, Duration::from_secs(seconds) + PATIENCE, b"").expect(0).stdout
     }
 }
 
