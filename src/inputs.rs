@@ -6,6 +6,7 @@
 mod look;
 
 pub use look::environment;
+pub(crate) use look::real;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -51,6 +52,8 @@ pub struct Inputs {
     pub paths: BTreeMap<PathBuf, Found>,
     /// Where those lead that are, or lie below, symbolic links or `..`.
     pub real: BTreeMap<PathBuf, PathBuf>,
+    /// Where the report can't be written: why.
+    pub unwritable: BTreeMap<PathBuf, String>,
     /// Of each of them where nothing is: why, or what may have been meant.
     pub hints: BTreeMap<PathBuf, String>,
     /// What stands in a root file system that is a directory, at the paths where something is

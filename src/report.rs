@@ -8,7 +8,7 @@ use crate::sys::supervise::Came;
 mod json;
 mod sentence;
 
-pub use json::{Report, schema, write};
+pub use json::{Place, Report, schema};
 pub use sentence::{refusal, sentence, size};
 
 /// Why a run is over: the closed list.

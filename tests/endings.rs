@@ -4,11 +4,15 @@
 mod support;
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use support::{NoLitter, Ran, Session, Temp, busybox_root, run, run_for, sixdocker};
+use support::{
+    NoLitter, Ran, Session, Temp, as_user, busybox_root, busybox_root_of_user, need_root, run,
+    run_for, sixdocker,
+};
 
 /// A manifest in a busybox root, and the command that runs it with a report beside it.
 struct Case {
@@ -60,6 +64,96 @@ fn ok() {
     assert_eq!(report["ended_by"], "command");
     assert!(report["usage"]["wall_seconds"].as_f64().unwrap() > 0.0);
     assert!(!report["steps"].as_array().unwrap().is_empty());
+}
+
+/// A run whose report lies where its command may write; `elsewhere` is what must stay as it is.
+fn within_reach(command: &str, more: &str) -> (Case, PathBuf) {
+    let case = Case::new(&format!(
+        "command: |\n  {command}\nmounts: [\"./shown:/shown:rw\"]\nuser: 0\n{more}"
+    ));
+    fs::create_dir_all(case.temp.join("shown/deep")).unwrap();
+    fs::create_dir(case.temp.join("elsewhere")).unwrap();
+    case.temp.write("elsewhere/report.json", "a secret");
+    let elsewhere = case.temp.join("elsewhere");
+    (case, elsewhere)
+}
+
+#[test]
+fn links_that_the_command_lays_lead_no_report_astray() {
+    if !need_root() {
+        return;
+    }
+    for (command, report, is_there) in [
+        ("ln -s ELSEWHERE/report.json /shown/report.json", "report.json", "shown/report.json"),
+        ("ln -s ELSEWHERE/new /shown/report.json", "report.json", "shown/report.json"),
+        (
+            "mv /shown/deep /shown/gone; ln -s ELSEWHERE /shown/deep",
+            "deep/report.json",
+            "shown/gone/report.json",
+        ),
+        ("rmdir /shown/deep; ln -s ELSEWHERE /shown/deep", "deep/report.json", ""),
+    ] {
+        let (case, elsewhere) = within_reach("true", "");
+        let command = command.replace("ELSEWHERE", &elsewhere.display().to_string());
+        let text = case.temp.read("case.yaml").replace("\n  true\n", &format!("\n  {command}\n"));
+        case.temp.write("case.yaml", text);
+        let mut command = sixdocker();
+        command.arg("up").arg(case.temp.join("case.yaml"));
+        command.arg("--report").arg(case.temp.join("shown").join(report));
+        let ran = run(&mut command);
+        assert_eq!(case.temp.read("elsewhere/report.json"), "a secret", "{ran:?}");
+        assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 1, "{ran:?}");
+        if is_there.is_empty() {
+            ran.expect(125).says("can't write the report").says("the command ended with 0");
+        } else {
+            ran.expect(0);
+            assert!(fs::symlink_metadata(case.temp.join(is_there)).unwrap().is_file());
+            assert!(case.temp.read(is_there).contains("\"ending\": \"ok\""));
+        }
+        case.litter.check();
+    }
+}
+
+#[test]
+fn links_that_an_earlier_command_laid_are_followed_nowhere() {
+    if !need_root() {
+        return;
+    }
+    let link = |case: &Case, to: &Path, name: &str| {
+        std::os::unix::fs::symlink(to, case.temp.join("shown").join(name)).unwrap();
+    };
+    for more in ["stdout: shown/l\n", "stderr: shown/l\n", "stdin: shown/l\n", "report: shown/l\n"]
+    {
+        let (case, elsewhere) = within_reach("echo out; echo error >&2", more);
+        for (name, to) in [("l", elsewhere.join("report.json")), ("l", elsewhere.join("new"))] {
+            link(&case, &to, name);
+            let up = || run(sixdocker().arg("up").arg(case.temp.join("case.yaml")));
+            let ran = up().expect(125).says("where commands may lay links").says(more.trim());
+            assert_eq!(case.temp.read("elsewhere/report.json"), "a secret", "{ran:?}");
+            assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 1, "{ran:?}");
+            fs::remove_file(case.temp.join("shown/l")).unwrap();
+        }
+        // Within what is shown they may lead anywhere.
+        case.temp.write("shown/deep/own", "");
+        link(&case, Path::new("deep/own"), "l");
+        run(sixdocker().arg("up").arg(case.temp.join("case.yaml"))).expect(0);
+    }
+}
+
+#[test]
+fn a_report_that_could_not_be_written_is_refused_before_the_run() {
+    if !need_root() {
+        return;
+    }
+    let temp = Temp::new();
+    let root = busybox_root_of_user().display().to_string();
+    let text = format!("rootfs: {root}\ncommand: echo ran\nreport: /etc/report.json\n");
+    let file = temp.write("case.yaml", text);
+    let ran = run(as_user().arg("up").arg(&file)).expect(125);
+    let ran = ran.says("case.yaml:3:9").says("/etc/report.json: permission denied");
+    assert_eq!(ran.stdout, "");
+    let checked = run(as_user().arg("check").arg(&file)).expect(1);
+    assert!(checked.stdout.contains("[no_access]"), "{checked:?}");
 }
 
 #[test]

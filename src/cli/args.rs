@@ -53,7 +53,7 @@ pub(super) enum Command {
         after_help = "\
 Examples:
   sixdocker run -ti --rootfs ./busybox /bin/sh
-  sixdocker run -m 100m --rootfs ./busybox -- stress --vm-bytes 800m --vm-keep -m 1
+  sixdocker run -m 100m -- stress --vm-bytes 800m --vm-keep -m 1
   sixdocker run --rootfs ./busybox -v .:/src -w /src --print-manifest -- make > make.yaml"
     )]
     Run(Box<Run>),

@@ -1,6 +1,7 @@
 //! `up`: from a manifest to the end of its run.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use super::{REFUSED, output};
 use crate::diagnostic::Problem;
 use crate::plan::Plan;
 use crate::render::tame;
-use crate::report::{self, Outcome, Report};
+use crate::report::{self, Outcome, Place, Report};
 use crate::source::Pointer;
 use crate::{cause, execute};
 
@@ -45,6 +46,12 @@ pub(super) fn refuse(refused: &Refused, file: Option<&Path>, stem: &str, begun: 
     code
 }
 
+/// Where the report goes, if one is wanted; says so where there is no such place.
+fn place(file: Option<&PathBuf>) -> Result<Option<Place>, ()> {
+    let Some(file) = file else { return Ok(None) };
+    Place::of(file).map(Some).map_err(|error| unwritten(file, &error))
+}
+
 /// Plans, runs, tells, and reports.
 pub(super) fn perform(asked: &Asked, begun: Instant) -> u8 {
     let host = asked.host();
@@ -66,15 +73,16 @@ pub(super) fn perform(asked: &Asked, begun: Instant) -> u8 {
         let text = format!("{} runs without {}: {}", plan.name, lost.name, lost.reason);
         output::complain(&format!("sixdocker: {}", tame(&text)));
     }
+    let Ok(place) = place(plan.supervise.report.as_ref()) else { return REFUSED };
     let outcome = execute::run(&plan, begun);
     let problem = outcome.ending.failure().map(|failure| cause::problem(&plan, &host, failure));
     tell(asked, &plan, &outcome, problem.as_ref());
-    let written = plan.supervise.report.as_ref().is_none_or(|file| {
+    let written = plan.supervise.report.as_ref().zip(place).is_none_or(|(file, place)| {
         let mut report = Report::new(&plan, &host, &outcome);
         if let (Some(step), Some(problem)) = (&mut report.failed_step, problem) {
             step.evidence = Some(problem.text);
         }
-        write(file, &report)
+        place.write(&report).map_err(|error| unwritten(file, &error)).is_ok()
     });
     let code = match outcome.code() {
         0 if !written => {
@@ -106,11 +114,14 @@ fn bad(stem: &str, problems: &[Problem], begun: Instant) -> Report {
     Report::refused(stem, texts, begun.elapsed())
 }
 
-/// Writes the report; says so where that fails.
-fn write(file: &Path, report: &Report) -> bool {
-    let Err(error) = report::write(file, report) else { return true };
+/// Writes the report of a run that never began; says so where that fails.
+fn write(file: &Path, report: &Report) {
+    let written = Place::of(file).and_then(|place| place.write(report));
+    _ = written.map_err(|error| unwritten(file, &error));
+}
+
+fn unwritten(file: &Path, error: &io::Error) {
     let (file, why) = (file.to_string_lossy(), error.to_string());
     let why = why.split(" (os error").next().unwrap_or(&why);
     output::complain(&format!("sixdocker: can't write the report {}: {why}", tame(&file)));
-    false
 }

@@ -115,7 +115,7 @@ codes! {
     "needs_root": "The caller may not do what is asked for.",
         "The kernel allows it to root alone.",
         "Run as root, or ask for less, as the message says.";
-    "no_access": "The caller may not see or read a path.",
+    "no_access": "The caller may not see, read or write a path.",
         "The sandbox has no more rights than its caller.",
         "Change the permissions of the path or of a directory above it.";
     "no_mount_point": "A mount's target is missing in the root file system.",
@@ -133,6 +133,9 @@ codes! {
     "not_yet": "The key is not built yet.",
         "What can't be enforced is refused, never ignored.",
         "Leave it out: user-mode networks, ports, DNS, maps of ids, caches, artifacts, hooks and other reports than JSON come later.";
+    "planted_link": "A link leads out of a directory that the sandbox may write to.",
+        "A command may have laid it, and the runner would read or write somewhere else.",
+        "Remove the link, or name what it leads to.";
     "second_document": "The file holds a second document.",
         "One file is one sandbox.",
         "Write another file.";

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::stat::SFlag;
+use nix::unistd::{AccessFlags, access};
 
 use super::{ETC, Found, Inputs, OWN_ETC, SYSTEM};
 use crate::manifest::{
@@ -111,15 +112,25 @@ impl Inputs {
         self.paths.insert(path, found);
     }
 
-    /// Where a path leads; of a file that is still to be made, its directory.
+    /// Where a path leads.
     fn follow(&mut self, path: &Path) {
-        let whole = std::fs::canonicalize(path);
-        let made = || {
-            let dir = std::fs::canonicalize(path.parent()?).ok()?;
-            Some(dir.join(path.file_name()?))
-        };
-        if let Some(real) = whole.ok().or_else(made).filter(|real| real != path) {
+        if let Some(real) = real(path).filter(|real| real != path) {
             self.real.insert(path.to_owned(), real);
+        }
+    }
+
+    /// Whether a file may be written: in place of one that is there, a new one is made beside it.
+    fn writable(&mut self, path: &Path) {
+        let path = self.place(path);
+        let real = self.real.get(&path).unwrap_or(&path);
+        let asked = match (self.paths.get(&path), real.parent()) {
+            (Some(Found::Missing | Found::File(_)), Some(dir)) => {
+                access(dir, AccessFlags::W_OK | AccessFlags::X_OK)
+            }
+            _ => access(&path, AccessFlags::W_OK),
+        };
+        if let Err(errno @ (Errno::EACCES | Errno::EPERM | Errno::EROFS)) = asked {
+            self.unwritable.insert(path, errno.desc().to_lowercase());
         }
     }
 
@@ -222,6 +233,7 @@ impl Inputs {
         if let Some(report) = &manifest.report {
             report.file.parent().into_iter().for_each(|dir| self.see(dir));
             self.see(&report.file);
+            self.writable(&report.file);
         }
         if let Output::File(path) = &manifest.stdout {
             self.glance(path);
@@ -250,6 +262,26 @@ impl Inputs {
             }
         }
     }
+}
+
+/// Where a path leads, links followed: also one that leads to nothing yet, where a file would be
+/// made. None where its directory is not there.
+pub(crate) fn real(path: &Path) -> Option<PathBuf> {
+    // The kernel follows no more (path_resolution(7)).
+    const MOST: u8 = 40;
+    let mut path = path.to_owned();
+    for _ in 0..MOST {
+        if let Ok(whole) = std::fs::canonicalize(&path) {
+            return Some(whole);
+        }
+        let dir = std::fs::canonicalize(path.parent()?).ok()?;
+        path = dir.join(path.file_name()?);
+        match std::fs::read_link(&path) {
+            Ok(to) => path = dir.join(to),
+            Err(_) => return Some(path),
+        }
+    }
+    None
 }
 
 /// The caller's environment, as far as it is text.

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::inputs::Found;
-use crate::manifest::{ErrorOutput, Input, Output, Tty};
+use crate::manifest::{ErrorOutput, Input, MountKind, Output, RootSource, Tty, Write};
 use crate::plan::{Opening, Origin, Prepare, Step, Stream};
+use crate::source::Pointer;
 
 use super::draft::{Draft, asked, at, default, either, key, step};
 use super::exposure;
@@ -125,6 +126,7 @@ fn file(
         }
         _ => {}
     }
+    not_led_astray(draft, &path, &origin.key);
     if stream == 0 {
         exposure::seen(draft, &path, &origin);
     } else {
@@ -132,6 +134,33 @@ fn file(
     }
     open.push(step(Prepare::OpenStream { stream, path }, &origin));
     Stream::File
+}
+
+/// Whoever runs inside may lay links where it writes: what the runner itself reads or writes there
+/// must not be somewhere else.
+fn not_led_astray(draft: &mut Draft<'_>, path: &Path, at: &Pointer) {
+    let manifest = draft.manifest;
+    let shown = manifest.mounts.iter().filter(|mount| !mount.read_only);
+    let shown = shown.filter_map(|mount| match &mount.kind {
+        MountKind::Bind { source, .. } => Some(source),
+        _ => None,
+    });
+    let root = match (&manifest.rootfs.source, &manifest.rootfs.write) {
+        (RootSource::Dir(dir), Some(Write::Direct)) => Some(dir),
+        _ => None,
+    };
+    let written = shown.chain(root).map(|source| draft.path(source));
+    let (real, mut written) = (draft.real(path), written.collect::<Vec<_>>().into_iter());
+    let astray = |dir: &PathBuf| path.starts_with(dir) && !real.starts_with(draft.real(dir));
+    if let Some(dir) = written.find(astray) {
+        let (dir, real) = (dir.display(), real.display());
+        let text = format!(
+            "{} leads to {real}, out of {dir}, where commands may lay links",
+            path.display()
+        );
+        let help = format!("remove the link, or name {real} if that is meant");
+        draft.wrong("planted_link", at, text, "leads elsewhere", help);
+    }
 }
 
 /// Where the report goes: to a file in a directory that is there. That it can't be written must
@@ -148,6 +177,12 @@ pub(super) fn report(draft: &mut Draft<'_>) -> Option<PathBuf> {
     }
     if let Some(dir) = file.parent().map(|dir| draft.path(dir)) {
         draft.directory_exists(&dir, &place);
+    }
+    not_led_astray(draft, &path, &place);
+    if let Some(why) = draft.inputs.unwritable.get(&path) {
+        let text = format!("the report can't be written to {}: {why}", path.display());
+        let help = "name a file in a directory that the caller may write to";
+        draft.wrong("no_access", &place, text, "can't be written", help);
     }
     let what = match draft.inputs.paths.get(&path) {
         Some(Found::Directory) => "a directory",

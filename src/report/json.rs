@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -393,17 +393,51 @@ fn drop_formats(value: &mut serde_json::Value) {
     }
 }
 
-/// Writes a report: a regular file is whole at every moment, old or new; a pipe or device gets
-/// it as it is.
-pub fn write(path: &Path, report: &Report) -> io::Result<()> {
-    let text = crate::render::json_text(report);
-    if is_special(path) {
-        let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-        let mut file = fs::OpenOptions::new().append(true).custom_flags(flags).open(path)?;
-        return file.write_all(text.as_bytes());
+/// Where a report goes, held since before the command ran: a command that may write there may lay
+/// links, but leads nothing astray that was found before.
+#[derive(Debug)]
+pub enum Place {
+    /// A name in a directory. The file of that name is replaced.
+    File(OwnedFd, OsString),
+    /// A pipe, a device, or another name of an open file.
+    Special(OwnedFd),
+}
+
+impl Place {
+    /// Where the path leads now.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        if is_special(path) {
+            return Ok(Self::Special(sys::open(path, OFlag::O_PATH).map_err(error)?));
+        }
+        let real = crate::inputs::real(path).unwrap_or_else(|| path.to_owned());
+        let dir = real.parent().filter(|dir| *dir != "").unwrap_or(Path::new("."));
+        let dir = sys::open(dir, OFlag::O_PATH | OFlag::O_DIRECTORY).map_err(error)?;
+        Ok(Self::File(dir, real.file_name().unwrap_or_default().to_owned()))
     }
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    replace(&path, text.as_bytes())
+
+    /// Writes a report: a regular file is whole at every moment, old or new; a pipe or device gets
+    /// it as it is.
+    pub fn write(&self, report: &Report) -> io::Result<()> {
+        let text = crate::render::json_text(report);
+        match self {
+            Self::File(dir, name) => replace(&held(dir).join(name), text.as_bytes()),
+            Self::Special(file) => {
+                let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+                let mut options = fs::OpenOptions::new();
+                let mut file = options.append(true).custom_flags(flags).open(held(file))?;
+                file.write_all(text.as_bytes())
+            }
+        }
+    }
+}
+
+/// The name of what is open, whatever the path now leads to (proc_pid_fd(5)).
+fn held(file: &OwnedFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+fn error(fault: sys::Fault) -> io::Error {
+    io::Error::from_raw_os_error(fault.errno as i32)
 }
 
 /// Not a file that may be replaced: a pipe, a device, or another name of an open file.
