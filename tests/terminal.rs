@@ -17,6 +17,15 @@ fn shell(litter: &NoLitter, flags: &[&str]) -> Command {
     command
 }
 
+/// A shell that is given what to do, and so handles no signal.
+fn lone(litter: &NoLitter, text: &str) -> Command {
+    let mut command = sixdocker();
+    command.args(["run", "-ti", "--name", litter.mark()]);
+    command.args(["-e", &format!("LITTER={}", litter.mark()), "--rootfs"]).arg(busybox_root());
+    command.args(["--", "/bin/sh", "-c", text]);
+    command
+}
+
 /// A shell that has printed its first prompt.
 fn started(litter: &NoLitter) -> Console {
     let mut console = Console::start(&shell(litter, &[]));
@@ -114,6 +123,41 @@ fn the_callers_terminal_is_restored_whatever_ends_the_run() {
         assert!(!is_raw(&console), "raw after {signal}");
         litter.check();
     }
+}
+
+#[test]
+fn a_key_ends_a_command_that_the_kernel_keeps_its_signal_from() {
+    for (key, code) in [("\u{3}", 130), ("\u{1c}", 131)] {
+        let litter = NoLitter::new();
+        let mut console = Console::start(&lone(&litter, "echo be\"\"gin; exec sleep 1000"));
+        console.expect("begin");
+        console.send(key);
+        let (ended, printed) = console.finish();
+        assert_eq!(ended, code, "{printed}");
+        assert!(printed.contains("as asked by SIG"), "{printed}");
+        litter.check();
+    }
+}
+
+#[test]
+fn a_key_is_left_to_a_command_that_takes_it() {
+    let litter = NoLitter::new();
+    let handled = "trap 'echo ca\"\"ught' INT; echo be\"\"gin; read line; read line; echo $line";
+    let mut console = Console::start(&lone(&litter, handled));
+    console.expect("begin");
+    console.send("\u{3}");
+    console.expect("caught");
+    console.send("\nover\n");
+    assert_eq!(console.finish().0, 0);
+    litter.check();
+    // Raw, as an editor has it: the key is a byte like any other.
+    let raw = "stty -isig; echo be\"\"gin; head -c 2 | od -c";
+    let mut console = Console::start(&lone(&litter, raw));
+    console.expect("begin");
+    console.send("\u{3}\n");
+    console.expect("003");
+    assert_eq!(console.finish().0, 0);
+    litter.check();
 }
 
 #[test]

@@ -137,6 +137,11 @@ impl Relay {
         self.last
     }
 
+    /// What the last turn read, where that was so many bytes.
+    pub(super) fn read(&self, count: usize) -> &[u8] {
+        self.buffer.get(..count).unwrap_or_default()
+    }
+
     /// What must happen before the next turn.
     pub(super) fn wants(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
         if !self.pending.is_empty()

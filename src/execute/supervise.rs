@@ -360,8 +360,24 @@ impl<'p> Watch<'p> {
 
     fn input(&mut self) {
         let Some(terminal) = &mut self.terminal else { return };
-        if terminal.input.turn(u64::MAX) == Turn::End && terminal.input_ended() {
-            self.stop(Reason::HungUp);
+        match terminal.input.turn(u64::MAX) {
+            Turn::End if terminal.input_ended() => self.stop(Reason::HungUp),
+            Turn::Read(count) => {
+                if let Some((signal, group)) = terminal.key(count) {
+                    self.key(signal, group);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A key sent this signal to the group in the foreground. The kernel keeps it from a command
+    /// that is PID 1 and does not handle it: outside it would have ended that one, and whoever
+    /// types it wants no less here.
+    fn key(&mut self, signal: Signal, group: i32) {
+        let first = self.plan.spawn.is_none() && self.is_alone();
+        if first && group == self.child.pid() && !self.child.receives(signal as i32) {
+            self.stop(Reason::Asked(Came { signal, sender: None }));
         }
     }
 

@@ -7,7 +7,8 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, raise};
-use nix::unistd::isatty;
+use nix::sys::termios::{LocalFlags, SpecialCharacterIndices, tcgetattr};
+use nix::unistd::{isatty, tcgetpgrp};
 
 use super::relay::{Relay, Sink, source};
 use crate::sys::supervise::{Raw, Window, duplicate, set_nonblocking};
@@ -66,6 +67,25 @@ impl Terminal {
             _ = raw.again();
         }
         self.resize();
+    }
+
+    /// The signal of a key among the last bytes of input (^C, ^\), and whom the terminal sends it:
+    /// the group in the foreground (termios(3), tcgetpgrp(3)).
+    pub(super) fn key(&self, count: usize) -> Option<(Signal, i32)> {
+        let bytes = self.input.read(count);
+        // Most of what is typed is no key of that kind, and the question takes a while.
+        if !bytes.iter().any(u8::is_ascii_control) {
+            return None;
+        }
+        let modes = tcgetattr(&self.master).ok()?;
+        let typed = |key: SpecialCharacterIndices| {
+            bytes.contains(modes.control_chars.get(key as usize)?).then_some(())
+        };
+        let interrupt = typed(SpecialCharacterIndices::VINTR).map(|()| Signal::SIGINT);
+        let quit = || typed(SpecialCharacterIndices::VQUIT).map(|()| Signal::SIGQUIT);
+        let signal =
+            interrupt.or_else(quit).filter(|_| modes.local_flags.contains(LocalFlags::ISIG))?;
+        Some((signal, tcgetpgrp(&self.master).ok()?.as_raw()))
     }
 
     /// The caller's input is at its end. True when that is because the terminal is gone.
