@@ -47,8 +47,9 @@ pub fn run(plan: &Plan, begun: Instant) -> Outcome {
     };
     let mut outcome = ended.unwrap_or_else(failed);
     look(plan, &mut outcome.ending);
-    // Only a report and the word about memory tell them.
-    if plan.supervise.report.is_some() || outcome.ending == Ending::Memory {
+    // Only a report and words about limits tell them.
+    let limited = matches!(outcome.ending, Ending::Memory | Ending::Exit(_) | Ending::Signal(_));
+    if plan.supervise.report.is_some() || limited {
         outcome.figures = cgroup::figures(&plan.supervise, outcome.figures);
     }
     outcome.troubles.extend(run.undo.all());

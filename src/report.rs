@@ -160,6 +160,8 @@ pub struct Figures {
     pub oom_kills: Option<u64>,
     /// The most processes and threads at a time.
     pub pids_peak: Option<u64>,
+    /// How often one more was refused.
+    pub pids_refused: Option<u64>,
     /// How often a period's share of processor time was used up.
     pub throttled_periods: Option<u64>,
     /// How long it waited for the next period.

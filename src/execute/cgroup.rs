@@ -111,12 +111,15 @@ pub(super) fn oom_kills(group: &Group) -> Option<u64> {
 /// Adds what the groups have counted to what is known already.
 pub(super) fn figures(watch: &Supervise, mut known: Figures) -> Figures {
     let accounts = &watch.accounts;
-    known.memory_limit = watch.memory_limit;
     if let Some(group) = &accounts.memory {
+        known.memory_limit = watch.memory_limit;
         known.memory_peak = peak(group).or(known.memory_peak);
         known.oom_kills = oom_kills(group).or(known.oom_kills);
     }
-    known.pids_peak = accounts.pids.as_ref().and_then(|group| number(group, "pids.peak"));
+    if let Some(group) = &accounts.pids {
+        known.pids_peak = number(group, "pids.peak");
+        known.pids_refused = read(group, "pids.events").and_then(|text| field(&text, "max"));
+    }
     if let Some(group) = &accounts.cpu {
         match group.version {
             CgroupVersion::V1 => cpu_v1(accounts, group, &mut known),

@@ -188,6 +188,8 @@ pub struct Usage {
     pub oom_kills: Option<u64>,
     /// The most processes and threads at a time.
     pub pids_peak: Option<u64>,
+    /// How often the limit of processes refused one more.
+    pub pids_refused: Option<u64>,
     /// How often a period's share of processor time was used up.
     pub throttled_periods: Option<u64>,
     /// Seconds spent waiting for the next period.
@@ -335,6 +337,7 @@ fn usage(outcome: &Outcome) -> Usage {
         memory_limit: figures.memory_limit,
         oom_kills: figures.oom_kills,
         pids_peak: figures.pids_peak,
+        pids_refused: figures.pids_refused,
         throttled_periods: figures.throttled_periods,
         throttled_seconds: seconds(figures.throttled),
         output_bytes: figures.output,

@@ -44,7 +44,12 @@ fn why(plan: &Plan, outcome: &Outcome) -> Option<String> {
         Ending::Setup(_) => "was not started: its sandbox could not be set up".to_owned(),
         Ending::NotFound(_) => "was not started: its command was not found".to_owned(),
         Ending::NotExecutable(_) => "was not started: its command can't be executed".to_owned(),
-        Ending::Ok | Ending::Exit(_) => return None,
+        Ending::Exit(code) => {
+            let times = outcome.figures.pids_refused.filter(|times| *times > 0)?;
+            let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
+            format!("ended with {code}, and its limit of processes refused it one more {times}")
+        }
+        Ending::Ok => return None,
     })
 }
 
