@@ -143,14 +143,15 @@ impl Stopped<'_> {
 
     fn other(&self, at: usize, kind: &ErrorKind) -> Problem {
         use ErrorKind as K;
+        let a_tab = || not_yaml(self.tab(at), "a tab", "indent with blanks instead of tabs");
         match kind {
             K::TabNotAllowed
             | K::TabInBlockIndentation
             | K::TabInIndentation
             | K::TabInPlainScalar
-            | K::TabAtBlockScalarStart => {
-                not_yaml(self.tab(at), "a tab", "indent with blanks instead of tabs")
-            }
+            | K::TabAtBlockScalarStart => a_tab(),
+            // The parser takes it for a blank after the value of the line before.
+            _ if self.indent(at).contains('\t') => a_tab(),
             K::MappingValueNotAllowed => not_yaml(
                 self.character(at),
                 "a colon where no value can begin",
@@ -222,6 +223,12 @@ impl Stopped<'_> {
         let before = self.text[start..at].find('\t').map(|n| start + n);
         let after = || self.text[at..].find('\t').map(|n| at + n);
         before.or_else(after).map_or(at..at, |tab| tab..tab + 1)
+    }
+
+    /// What stands before the first word of a line; nothing where `at` is no such word.
+    fn indent(&self, at: usize) -> &str {
+        let before = self.text[..at].rsplit('\n').next().unwrap_or_default();
+        if before.trim().is_empty() { before } else { "" }
     }
 
     fn begins_line(&self, at: usize) -> bool {
