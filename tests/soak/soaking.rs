@@ -117,7 +117,8 @@ impl<'c> Soak<'c> {
         temp.write("true.yaml", format!("{head}command: [\"true\"]\n"));
         let shared = temp.join("shared");
         let mount = format!("mounts: [\"{}:/shared:rw\"]\n", shared.display());
-        let wait = "command: printf . >>/shared/up; read x </shared/gate; true\n";
+        // Open before it is told: nobody opens a gate that is closed already.
+        let wait = "command: exec 3</shared/gate; printf . >>/shared/up; read x <&3; true\n";
         temp.write("wait.yaml", format!("{head}{mount}{wait}"));
         let gate = shared.join("gate");
         mkfifo(&gate, Mode::S_IRWXU).unwrap();
