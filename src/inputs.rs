@@ -6,7 +6,6 @@
 mod look;
 
 pub use look::environment;
-pub(crate) use look::real;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

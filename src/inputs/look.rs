@@ -114,7 +114,7 @@ impl Inputs {
 
     /// Where a path leads.
     fn follow(&mut self, path: &Path) {
-        if let Some(real) = real(path).filter(|real| real != path) {
+        if let Some(real) = sys::real(path).filter(|real| real != path) {
             self.real.insert(path.to_owned(), real);
         }
     }
@@ -262,26 +262,6 @@ impl Inputs {
             }
         }
     }
-}
-
-/// Where a path leads, links followed: also one that leads to nothing yet, where a file would be
-/// made. None where its directory is not there.
-pub(crate) fn real(path: &Path) -> Option<PathBuf> {
-    // The kernel follows no more (path_resolution(7)).
-    const MOST: u8 = 40;
-    let mut path = path.to_owned();
-    for _ in 0..MOST {
-        if let Ok(whole) = std::fs::canonicalize(&path) {
-            return Some(whole);
-        }
-        let dir = std::fs::canonicalize(path.parent()?).ok()?;
-        path = dir.join(path.file_name()?);
-        match std::fs::read_link(&path) {
-            Ok(to) => path = dir.join(to),
-            Err(_) => return Some(path),
-        }
-    }
-    None
 }
 
 /// The caller's environment, as far as it is text.

@@ -412,7 +412,7 @@ impl Place {
         if is_special(path) {
             return Ok(Self::Special(sys::open(path, OFlag::O_PATH).map_err(error)?));
         }
-        let real = crate::inputs::real(path).unwrap_or_else(|| path.to_owned());
+        let real = sys::real(path).unwrap_or_else(|| path.to_owned());
         let dir = real.parent().filter(|dir| *dir != "").unwrap_or(Path::new("."));
         let dir = sys::open(dir, OFlag::O_PATH | OFlag::O_DIRECTORY).map_err(error)?;
         Ok(Self::File(dir, real.file_name().unwrap_or_default().to_owned()))

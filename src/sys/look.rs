@@ -1,6 +1,7 @@
 //! What this process is, asked without changing it.
 
 use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -149,4 +150,25 @@ pub fn has_attribute(path: &std::ffi::CStr, name: &std::ffi::CStr, value: &[u8])
     // SAFETY: both names end in zero, and the kernel writes no more than `size` bytes.
     let returned = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), into, size) };
     usize::try_from(returned).is_ok_and(|length| found.get(..length) == Some(value))
+}
+
+/// Where a path leads, links followed: also one that leads to nothing yet, where a file would be
+/// made. None where its directory is not there.
+#[must_use]
+pub fn real(path: &Path) -> Option<PathBuf> {
+    // The kernel follows no more (path_resolution(7)).
+    const MOST: u8 = 40;
+    let mut path = path.to_owned();
+    for _ in 0..MOST {
+        if let Ok(whole) = std::fs::canonicalize(&path) {
+            return Some(whole);
+        }
+        let dir = std::fs::canonicalize(path.parent()?).ok()?;
+        path = dir.join(path.file_name()?);
+        match std::fs::read_link(&path) {
+            Ok(to) => path = dir.join(to),
+            Err(_) => return Some(path),
+        }
+    }
+    None
 }
