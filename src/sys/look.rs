@@ -125,7 +125,7 @@ pub fn is_mount_point(path: &std::ffi::CStr) -> bool {
 /// Whether who executes this file gets privileges by it: it is root's and setuid, or has
 /// capabilities, where its mount lets that be (statvfs(3), capabilities(7)).
 #[must_use]
-pub fn gives_privileges(path: &std::path::Path) -> bool {
+pub fn gives_privileges(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let found = nix::sys::statvfs::statvfs(path);
     let mounted = found.is_ok_and(|it| !it.flags().contains(nix::sys::statvfs::FsFlags::ST_NOSUID));
@@ -134,7 +134,7 @@ pub fn gives_privileges(path: &std::path::Path) -> bool {
     mounted && (setuid() || has_capabilities(path))
 }
 
-fn has_capabilities(path: &std::path::Path) -> bool {
+fn has_capabilities(path: &Path) -> bool {
     use std::os::unix::ffi::OsStrExt;
     let Ok(path) = std::ffi::CString::new(path.as_os_str().as_bytes()) else { return false };
     let (name, none) = (c"security.capability".as_ptr(), std::ptr::null_mut());
