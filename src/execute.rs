@@ -48,7 +48,7 @@ pub fn run(plan: &Plan, begun: Instant) -> Outcome {
     let mut outcome = ended.unwrap_or_else(failed);
     look(plan, &mut outcome.ending);
     // Only a report and words about limits tell them.
-    let limited = matches!(outcome.ending, Ending::Memory | Ending::Exit(_) | Ending::Signal(_));
+    let limited = matches!(outcome.ending, Ending::Memory | Ending::Exit(_));
     if plan.supervise.report.is_some() || limited {
         outcome.figures = cgroup::figures(&plan.supervise, outcome.figures);
     }

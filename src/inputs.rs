@@ -51,6 +51,8 @@ pub struct Inputs {
     pub paths: BTreeMap<PathBuf, Found>,
     /// Where those lead that are, or lie below, symbolic links or `..`.
     pub real: BTreeMap<PathBuf, PathBuf>,
+    /// The links that lead there, by their own places.
+    pub links: BTreeMap<PathBuf, Vec<PathBuf>>,
     /// Where the report can't be written: why.
     pub unwritable: BTreeMap<PathBuf, String>,
     /// Of each of them where nothing is: why, or what may have been meant.

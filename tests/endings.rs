@@ -141,6 +141,83 @@ fn links_that_an_earlier_command_laid_are_followed_nowhere() {
 }
 
 #[test]
+fn by_no_other_name_is_a_link_followed_that_a_command_laid() {
+    if !need_root() {
+        return;
+    }
+    let temp = Temp::new();
+    for dir in ["shown/deep", "elsewhere", "up", "work", "keep/upper"] {
+        fs::create_dir_all(temp.join(dir)).unwrap();
+    }
+    temp.write("elsewhere/f", "a secret");
+    let link = |to: &str, at: &str| {
+        std::os::unix::fs::symlink(temp.join(to), temp.join(at)).unwrap();
+    };
+    link("shown", "name");
+    ["shown/l", "up/l", "keep/upper/l"].iter().for_each(|at| link("elsewhere/f", at));
+    link("elsewhere", "shown/d");
+    let root = busybox_root().display().to_string();
+    let here = temp.path().display().to_string();
+    let (bind, other) = ("mounts: [\"./shown:/s:rw\"]\n", "mounts: [\"./name:/s:rw\"]\n");
+    let twice = "mounts: [\"./shown:/s:rw\", \"./shown/d:/d:rw\"]\n";
+    let overlay =
+        "mounts: [{type: overlay, lower: [shown/deep], upper: up, work: work, target: /o}]\n";
+    let keep = "{path: ROOT, write: {keep: keep}}".replace("ROOT", &root);
+    for (rootfs, more) in [
+        (&root, format!("{bind}report: name/l\n")),
+        (&root, format!("{other}report: shown/l\n")),
+        (&root, format!("{bind}report: shown/d/new\n")),
+        (&root, format!("{bind}report: deep/../shown/l\n").replace("deep", "shown/deep/..")),
+        (&root, format!("{other}stdout: shown/l\n")),
+        (&root, format!("{bind}stdin: HERE/name/l\n").replace("HERE", &here)),
+        (&root, format!("{overlay}report: up/l\n")),
+        (&keep, "stdout: keep/upper/l\n".to_owned()),
+        (&root, format!("{bind}files: {{/etc/x: {{source: shown/l}}}}\n")),
+        (&root, format!("{bind}env_file: shown/l\n")),
+        (&root, twice.to_owned()),
+    ] {
+        let text = format!("rootfs: {rootfs}\ncommand: [cat, /etc/x]\n{more}");
+        let file = temp.write("case.yaml", text);
+        let ran = run(sixdocker().arg("up").arg(file)).expect(125).says("planted_link");
+        assert!(!ran.stdout.contains("secret"), "{ran:?}");
+        assert_eq!(temp.read("elsewhere/f"), "a secret", "{more}");
+        assert_eq!(fs::read_dir(temp.join("elsewhere")).unwrap().count(), 1, "{more}");
+    }
+    // Nor for the report of a manifest that is refused.
+    for bad in ["timeout: bogus\n", "nonsense: 1\n", "mounts: [bad]\n"] {
+        let text = format!("rootfs: {root}\ncommand: [\"true\"]\nreport: shown/d/f\n{bad}");
+        let file = temp.write("case.yaml", text);
+        run(sixdocker().arg("up").arg(&file)).expect(125).says("can't write the report");
+        run(sixdocker().arg("up").arg(&file).arg("--report").arg(temp.join("shown/l"))).expect(125);
+        assert_eq!(temp.read("elsewhere/f"), "a secret", "{bad}");
+    }
+    assert_eq!(fs::read_dir(temp.join("elsewhere")).unwrap().count(), 1);
+}
+
+#[test]
+fn links_of_the_callers_own_are_followed() {
+    if !need_root() {
+        return;
+    }
+    let temp = Temp::new();
+    for dir in ["shown", "cache", "reports"] {
+        fs::create_dir(temp.join(dir)).unwrap();
+    }
+    std::os::unix::fs::symlink("reports", temp.join("link")).unwrap();
+    std::os::unix::fs::symlink("../cache", temp.join("shown/cache")).unwrap();
+    let root = busybox_root().display().to_string();
+    let both = "mounts: [\"./shown:/s:rw\", \"./cache:/c:rw\"]\n";
+    for (report, there) in
+        [("link/r.json", "reports/r.json"), ("shown/cache/r.json", "cache/r.json")]
+    {
+        let text = format!("rootfs: {root}\ncommand: [\"true\"]\n{both}report: {report}\n");
+        let file = temp.write("case.yaml", text);
+        run(sixdocker().arg("up").arg(file)).expect(0);
+        assert!(temp.read(there).contains("\"ok\""), "{report}");
+    }
+}
+
+#[test]
 fn a_report_that_could_not_be_written_is_refused_before_the_run() {
     if !need_root() {
         return;

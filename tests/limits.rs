@@ -201,7 +201,7 @@ fn no_more_processes_than_allowed() {
     let case =
         Case::new("limits: {pids: 5}\ncommand: for n in 1 2 3 4 5 6 7 8; do sleep 9 & done\n");
     let ran = case.run().expect(2).says("can't fork");
-    let ran = ran.says("ended with 2, and its limit of processes refused it one more once");
+    let ran = ran.says("ended with 2, and a limit of processes refused it one more once");
     assert_eq!(case.usage()["pids_refused"], 1, "{}", ran.stderr);
 }
 

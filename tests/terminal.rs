@@ -127,9 +127,11 @@ fn the_callers_terminal_is_restored_whatever_ends_the_run() {
 
 #[test]
 fn a_key_ends_a_command_that_the_kernel_keeps_its_signal_from() {
+    // Said when the shell, which takes the signal itself, is gone.
+    let text = "(sleep 0.3; echo be\"\"gin) & exec sleep 1000";
     for (key, code) in [("\u{3}", 130), ("\u{1c}", 131)] {
         let litter = NoLitter::new();
-        let mut console = Console::start(&lone(&litter, "echo be\"\"gin; exec sleep 1000"));
+        let mut console = Console::start(&lone(&litter, text));
         console.expect("begin");
         console.send(key);
         let (ended, printed) = console.finish();
@@ -150,6 +152,18 @@ fn a_key_is_left_to_a_command_that_takes_it() {
     console.send("\nover\n");
     assert_eq!(console.finish().0, 0);
     litter.check();
+    // Ignored, and quoted: outside, neither would end it.
+    for (text, keys) in [
+        ("trap '' INT; echo be\"\"gin; read line; echo got-$line", "\u{3}\u{3}over\n"),
+        ("echo be\"\"gin; head -c 6 | od -c; echo got-over", "\u{16}\u{3}over\n"),
+    ] {
+        let mut console = Console::start(&lone(&litter, text));
+        console.expect("begin");
+        console.send(keys);
+        console.expect("got-over");
+        assert_eq!(console.finish().0, 0);
+        litter.check();
+    }
     // Raw, as an editor has it: the key is a byte like any other.
     let raw = "stty -isig; echo be\"\"gin; head -c 2 | od -c";
     let mut console = Console::start(&lone(&litter, raw));

@@ -57,14 +57,23 @@ impl Child {
     /// Whether it would notice the signal, as PID 1: the kernel keeps from it what it neither
     /// handles nor blocks (pid_namespaces(7)).
     pub(super) fn receives(&self, number: i32) -> bool {
+        number == Signal::SIGKILL as i32 || self.has(number, &["SigCgt:", "SigBlk:"])
+    }
+
+    /// Whether the signal would end it, were it not PID 1: it neither handles, blocks nor ignores it.
+    pub(super) fn would_end(&self, number: i32) -> bool {
+        !self.has(number, &["SigCgt:", "SigBlk:", "SigIgn:"])
+    }
+
+    /// Whether the signal is in one of these sets (proc_pid_status(5)).
+    fn has(&self, number: i32, sets: &[&str]) -> bool {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
         let set = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or_default()
         };
         let bit = u32::try_from(number - 1).ok().and_then(|shift| 1u64.checked_shl(shift));
-        number == Signal::SIGKILL as i32
-            || bit.is_some_and(|bit| (set("SigCgt:") | set("SigBlk:")) & bit != 0)
+        bit.is_some_and(|bit| sets.iter().any(|name| set(name) & bit != 0))
     }
 }
 

@@ -164,7 +164,7 @@ fn lock_layer(path: &Path, undo: &mut Undo) -> Result<()> {
 }
 
 fn join_network(path: &Path, undo: &mut Undo) -> Result<()> {
-    let there = open_special(path, OFlag::O_RDONLY)?;
+    let there = open_special(path, OFlag::O_RDONLY, true)?;
     let before = sys::open(Path::new("/proc/self/ns/net"), OFlag::O_RDONLY)?;
     enter_network(&there)?;
     undo.push(Made::Network { before });
@@ -175,15 +175,21 @@ fn join_network(path: &Path, undo: &mut Undo) -> Result<()> {
 /// making a terminal the runner's own.
 fn open_stream(stream: u8, path: &Path) -> Result<OwnedFd> {
     if stream == 0 {
-        return open_special(path, OFlag::O_RDONLY);
+        return open_special(path, OFlag::O_RDONLY, false);
     }
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC;
-    open_special(path, flags)
+    open_special(path, flags, false)
 }
 
-fn open_special(path: &Path, flags: OFlag) -> Result<OwnedFd> {
+fn open_special(path: &Path, flags: OFlag, links: bool) -> Result<OwnedFd> {
     let flags = flags | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let file = sys::openat(AT_FDCWD, path, flags, 0o666)?;
+    // The planner has followed all links; one that stands there now was laid since.
+    let file = if links || sys::is_kernels(path) {
+        sys::openat(AT_FDCWD, path, flags, 0o666)?
+    } else {
+        let mode = if flags.contains(OFlag::O_CREAT) { 0o666 } else { 0 };
+        sys::open_unled(path, flags, mode)?
+    };
     if sys::seen(file.as_fd())?.st_mode & libc::S_IFMT == libc::S_IFDIR {
         return Err(Fault { call: Call::Open, errno: Errno::EISDIR });
     }

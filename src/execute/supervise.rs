@@ -376,8 +376,8 @@ impl<'p> Watch<'p> {
     /// types it wants no less here.
     fn key(&mut self, signal: Signal, group: i32) {
         let first = self.plan.spawn.is_none() && self.is_alone();
-        if first && group == self.child.pid() && !self.child.receives(signal as i32) {
-            self.stop(Reason::Asked(Came { signal, sender: None }));
+        if first && group == self.child.pid() && self.child.would_end(signal as i32) {
+            self.asked(Came { signal, sender: None });
         }
     }
 

@@ -78,14 +78,25 @@ impl Terminal {
             return None;
         }
         let modes = tcgetattr(&self.master).ok()?;
-        let typed = |key: SpecialCharacterIndices| {
-            bytes.contains(modes.control_chars.get(key as usize)?).then_some(())
+        let key = |key: SpecialCharacterIndices| {
+            // 0 stands for no key (_POSIX_VDISABLE).
+            modes.control_chars.get(key as usize).copied().filter(|byte| *byte != 0)
         };
-        let interrupt = typed(SpecialCharacterIndices::VINTR).map(|()| Signal::SIGINT);
-        let quit = || typed(SpecialCharacterIndices::VQUIT).map(|()| Signal::SIGQUIT);
-        let signal =
-            interrupt.or_else(quit).filter(|_| modes.local_flags.contains(LocalFlags::ISIG))?;
-        Some((signal, tcgetpgrp(&self.master).ok()?.as_raw()))
+        let interrupt = key(SpecialCharacterIndices::VINTR);
+        let quit = key(SpecialCharacterIndices::VQUIT);
+        let next = key(SpecialCharacterIndices::VLNEXT);
+        let next = next.filter(|_| modes.local_flags.contains(LocalFlags::IEXTEN));
+        let mut bytes = bytes.iter().map(|byte| Some(*byte));
+        let signal = loop {
+            match bytes.next()? {
+                byte if byte == next => _ = bytes.next(),
+                byte if byte == interrupt => break Signal::SIGINT,
+                byte if byte == quit => break Signal::SIGQUIT,
+                _ => {}
+            }
+        };
+        let group = tcgetpgrp(&self.master).ok()?.as_raw();
+        modes.local_flags.contains(LocalFlags::ISIG).then_some((signal, group))
     }
 
     /// The caller's input is at its end. True when that is because the terminal is gone.

@@ -114,8 +114,13 @@ impl Inputs {
 
     /// Where a path leads.
     fn follow(&mut self, path: &Path) {
-        if let Some(real) = sys::real(path).filter(|real| real != path) {
-            self.real.insert(path.to_owned(), real);
+        if let Some((real, links)) = sys::real(path) {
+            if !links.is_empty() {
+                self.links.insert(path.to_owned(), links);
+            }
+            if real != path {
+                self.real.insert(path.to_owned(), real);
+            }
         }
     }
 
@@ -124,7 +129,7 @@ impl Inputs {
         let path = self.place(path);
         let real = self.real.get(&path).unwrap_or(&path);
         let asked = match (self.paths.get(&path), real.parent()) {
-            (Some(Found::Missing | Found::File(_)), Some(dir)) => {
+            (Some(Found::Missing | Found::File(_)), Some(dir)) if !sys::is_kernels(&path) => {
                 access(dir, AccessFlags::W_OK | AccessFlags::X_OK)
             }
             _ => access(&path, AccessFlags::W_OK),

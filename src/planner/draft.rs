@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use crate::diagnostic::{Place, Problem};
 use crate::host::Host;
 use crate::inputs::{Found, Inputs};
-use crate::manifest::{Degradable, Manifest};
+use crate::manifest::{Degradable, Manifest, MountKind, RootSource, Write};
 use crate::plan::{Degraded, Hole, Opening, Origin, Plan, Step};
 use crate::source::Pointer;
+use crate::sys::is_kernels;
 
 /// What every room of the planner sees, and where it leaves what it can't do.
 pub(super) struct Draft<'a> {
@@ -44,6 +45,43 @@ impl<'a> Draft<'a> {
     /// Where a path of the host leads, links followed.
     pub(super) fn real(&self, path: &Path) -> PathBuf {
         self.inputs.real.get(path).map_or(path, PathBuf::as_path).to_owned()
+    }
+
+    /// The directories of the host that commands may write to, as they really are.
+    pub(super) fn written(&self) -> Vec<PathBuf> {
+        let manifest = self.manifest;
+        let shown = manifest.mounts.iter().filter(|mount| !mount.read_only);
+        let shown = shown.filter_map(|mount| match &mount.kind {
+            MountKind::Bind { source, .. } => Some(source),
+            MountKind::Overlay { upper, .. } => upper.as_ref(),
+            _ => None,
+        });
+        let root = match (&manifest.rootfs.source, &manifest.rootfs.write) {
+            (RootSource::Dir(dir), Some(Write::Direct)) | (_, Some(Write::Keep(dir))) => Some(dir),
+            _ => None,
+        };
+        shown.chain(root).map(|path| self.real(&self.path(path))).collect()
+    }
+
+    /// Whoever runs inside may lay links where it writes: what the runner itself reads, writes or
+    /// shows must not be somewhere else for it.
+    pub(super) fn not_led_astray(&mut self, path: &Path, at: &Pointer) {
+        let links = self.inputs.links.get(path).map(Vec::as_slice).unwrap_or_default();
+        if links.is_empty() {
+            return;
+        }
+        let (real, written) = (self.real(path), self.written());
+        // The link that is a shown directory's own name stands beside it, not in it.
+        let laid = |dir: &&PathBuf| links.iter().any(|link| link.starts_with(dir) && link != *dir);
+        // Another one, not the very directory that the path names.
+        let inside = |dir: &PathBuf| real.starts_with(dir) && real != *dir;
+        let stays = written.iter().any(inside) || is_kernels(path);
+        if let Some(dir) = written.iter().find(laid).filter(|_| !stays) {
+            let (from, to, dir) = (path.display(), real.display(), dir.display());
+            let text = format!("{from} leads to {to}, out of {dir}, where commands may lay links");
+            let help = format!("remove the link, or name {to} if that is meant");
+            self.wrong("planted_link", at, text, "leads elsewhere", help);
+        }
     }
 
     /// Something is wrong.

@@ -50,6 +50,7 @@ pub(super) fn content(
 
 /// The text of a file of the host's that the manifest wants read.
 pub(super) fn text(draft: &mut Draft<'_>, path: &Path, place: &Pointer) -> Option<String> {
+    draft.not_led_astray(path, place);
     match draft.inputs.paths.get(path) {
         Some(Found::File(Some(text))) => return Some(text.clone()),
         Some(Found::Missing) => draft.missing(path, place),

@@ -212,6 +212,7 @@ fn bind(
     if !mount.optional {
         draft.source_exists(&source, &origin.key.key("source"));
     }
+    draft.not_led_astray(&source, &origin.key.key("source"));
     exposure::seen(draft, &source, origin);
     if !mount.read_only {
         let origin = at(origin.key.key("read_only"));

@@ -178,6 +178,7 @@ fn directory(draft: &mut Draft<'_>, tree: &mut Tree, path: std::path::PathBuf) {
         Write::Keep(dir) => {
             let dir = draft.path(&dir);
             draft.directory_exists(&dir, &place.key("keep"));
+            draft.not_led_astray(&dir, &place.key("keep"));
             if dir.starts_with(&path) || path.starts_with(&dir) {
                 let text =
                     format!("{} and the root file system lie one in the other", dir.display());

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::inputs::Found;
-use crate::manifest::{ErrorOutput, Input, MountKind, Output, RootSource, Tty, Write};
+use crate::manifest::{ErrorOutput, Input, Output, Tty};
 use crate::plan::{Opening, Origin, Prepare, Step, Stream};
 use crate::source::Pointer;
+use crate::sys::is_kernels;
 
 use super::draft::{Draft, asked, at, default, either, key, step};
 use super::exposure;
@@ -126,40 +127,26 @@ fn file(
         }
         _ => {}
     }
-    not_led_astray(draft, &path, &origin.key);
+    draft.not_led_astray(&path, &origin.key);
+    no_device_inside(draft, &path, &origin.key);
     if stream == 0 {
         exposure::seen(draft, &path, &origin);
     } else {
         exposure::changed(draft, &path, Opening::WritableFiles, &origin);
     }
+    // No link is followed any more when it is opened.
+    let path = if is_kernels(&path) { path } else { draft.real(&path) };
     open.push(step(Prepare::OpenStream { stream, path }, &origin));
     Stream::File
 }
 
-/// Whoever runs inside may lay links where it writes: what the runner itself reads or writes there
-/// must not be somewhere else.
-fn not_led_astray(draft: &mut Draft<'_>, path: &Path, at: &Pointer) {
-    let manifest = draft.manifest;
-    let shown = manifest.mounts.iter().filter(|mount| !mount.read_only);
-    let shown = shown.filter_map(|mount| match &mount.kind {
-        MountKind::Bind { source, .. } => Some(source),
-        _ => None,
-    });
-    let root = match (&manifest.rootfs.source, &manifest.rootfs.write) {
-        (RootSource::Dir(dir), Some(Write::Direct)) => Some(dir),
-        _ => None,
-    };
-    let written = shown.chain(root).map(|source| draft.path(source));
-    let (real, mut written) = (draft.real(path), written.collect::<Vec<_>>().into_iter());
-    let astray = |dir: &PathBuf| path.starts_with(dir) && !real.starts_with(draft.real(dir));
-    if let Some(dir) = written.find(astray) {
-        let (dir, real) = (dir.display(), real.display());
-        let text = format!(
-            "{} leads to {real}, out of {dir}, where commands may lay links",
-            path.display()
-        );
-        let help = format!("remove the link, or name {real} if that is meant");
-        draft.wrong("planted_link", at, text, "leads elsewhere", help);
+/// A device that stands where commands write may be one that they have made.
+fn no_device_inside(draft: &mut Draft<'_>, path: &Path, at: &Pointer) {
+    let real = draft.real(path);
+    let device = matches!(draft.inputs.paths.get(path), Some(Found::Device(..)));
+    if device && !is_kernels(path) && draft.written().iter().any(|dir| real.starts_with(dir)) {
+        let text = format!("{} is a device, where commands may make some", path.display());
+        draft.wrong("bad_path", at, text, "not a file", "remove it, or name the device in /dev");
     }
 }
 
@@ -178,7 +165,8 @@ pub(super) fn report(draft: &mut Draft<'_>) -> Option<PathBuf> {
     if let Some(dir) = file.parent().map(|dir| draft.path(dir)) {
         draft.directory_exists(&dir, &place);
     }
-    not_led_astray(draft, &path, &place);
+    draft.not_led_astray(&path, &place);
+    no_device_inside(draft, &path, &place);
     if let Some(why) = draft.inputs.unwritable.get(&path) {
         let text = format!("the report can't be written to {}: {why}", path.display());
         let help = "name a file in a directory that the caller may write to";
@@ -186,8 +174,9 @@ pub(super) fn report(draft: &mut Draft<'_>) -> Option<PathBuf> {
     }
     let what = match draft.inputs.paths.get(&path) {
         Some(Found::Directory) => "a directory",
-        Some(Found::Other(what)) if !path.starts_with("/dev") && !path.starts_with("/proc") => what,
-        _ => return Some(path),
+        Some(Found::Other(what)) if !is_kernels(&path) => what,
+        _ if is_kernels(&path) => return Some(path),
+        _ => return Some(draft.real(&path)),
     };
     let text = format!("{} is {what}, and the report is written to a file", path.display());
     draft.wrong("bad_path", &place, text, "not a file", "name a file");

@@ -407,15 +407,21 @@ pub enum Place {
 }
 
 impl Place {
-    /// Where the path leads now.
+    /// Where the path leads, in which nothing may be a link: the planner has followed them, and
+    /// found that they lead nowhere that a command chose.
     pub fn of(path: &Path) -> io::Result<Self> {
-        if is_special(path) {
+        if sys::is_kernels(path) {
             return Ok(Self::Special(sys::open(path, OFlag::O_PATH).map_err(error)?));
         }
-        let real = sys::real(path).unwrap_or_else(|| path.to_owned());
-        let dir = real.parent().filter(|dir| *dir != "").unwrap_or(Path::new("."));
-        let dir = sys::open(dir, OFlag::O_PATH | OFlag::O_DIRECTORY).map_err(error)?;
-        Ok(Self::File(dir, real.file_name().unwrap_or_default().to_owned()))
+        let path = std::path::absolute(path)?;
+        let dir = path.parent().unwrap_or(Path::new("/"));
+        let dir = sys::open_unled(dir, OFlag::O_PATH | OFlag::O_DIRECTORY, 0).map_err(error)?;
+        let name = path.file_name().unwrap_or_default().to_owned();
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
+        match sys::openat(dir.as_fd(), Path::new(&name), flags, 0) {
+            Ok(file) if is_special(&file) => Ok(Self::Special(file)),
+            _ => Ok(Self::File(dir, name)),
+        }
     }
 
     /// Writes a report: a regular file is whole at every moment, old or new; a pipe or device gets
@@ -443,11 +449,10 @@ fn error(fault: sys::Fault) -> io::Error {
     io::Error::from_raw_os_error(fault.errno as i32)
 }
 
-/// Not a file that may be replaced: a pipe, a device, or another name of an open file.
-fn is_special(path: &Path) -> bool {
-    let below = |dir: &str| path.starts_with(dir);
-    let kernels = below("/proc") || (below("/dev") && !below("/dev/shm"));
-    kernels || fs::metadata(path).is_ok_and(|found| !found.is_file())
+/// Not a file that may be replaced, nor a link that may be: a pipe, a device.
+fn is_special(file: &OwnedFd) -> bool {
+    let kind = sys::seen(file.as_fd()).map_or(0, |seen| seen.st_mode & libc::S_IFMT);
+    ![libc::S_IFREG, libc::S_IFLNK, libc::S_IFDIR, 0].contains(&kind)
 }
 
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {

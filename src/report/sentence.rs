@@ -47,7 +47,7 @@ fn why(plan: &Plan, outcome: &Outcome) -> Option<String> {
         Ending::Exit(code) => {
             let times = outcome.figures.pids_refused.filter(|times| *times > 0)?;
             let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
-            format!("ended with {code}, and its limit of processes refused it one more {times}")
+            format!("ended with {code}, and a limit of processes refused it one more {times}")
         }
         Ending::Ok => return None,
     })

@@ -151,7 +151,7 @@ impl Stopped<'_> {
             | K::TabInPlainScalar
             | K::TabAtBlockScalarStart => a_tab(),
             // The parser takes it for a blank after the value of the line before.
-            _ if self.indent(at).contains('\t') => a_tab(),
+            _ if self.open.is_empty() && self.indent(at).contains('\t') => a_tab(),
             K::MappingValueNotAllowed => not_yaml(
                 self.character(at),
                 "a colon where no value can begin",

@@ -1,6 +1,8 @@
 //! What this process is, asked without changing it.
 
 use std::cell::RefCell;
+use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -152,23 +154,49 @@ pub fn has_attribute(path: &std::ffi::CStr, name: &std::ffi::CStr, value: &[u8])
     usize::try_from(returned).is_ok_and(|length| found.get(..length) == Some(value))
 }
 
-/// Where a path leads, links followed: also one that leads to nothing yet, where a file would be
-/// made. None where its directory is not there.
+/// Where a path leads, links followed, and where each of them stands that was met: also of a file
+/// that is still to be made. None where its directory is not there.
+///
+/// Unlike realpath(3) it tells the links: whoever may write to a directory may lay them there.
 #[must_use]
-pub fn real(path: &Path) -> Option<PathBuf> {
+pub fn real(path: &Path) -> Option<(PathBuf, Vec<PathBuf>)> {
     // The kernel follows no more (path_resolution(7)).
-    const MOST: u8 = 40;
-    let mut path = path.to_owned();
-    for _ in 0..MOST {
-        if let Ok(whole) = std::fs::canonicalize(&path) {
-            return Some(whole);
+    const MOST: usize = 40;
+    let (mut at, mut links) = (PathBuf::new(), Vec::new());
+    let whole = std::path::absolute(path).ok()?;
+    let mut rest: Vec<OsString> = parts(&whole);
+    while let Some(part) = rest.pop() {
+        if part == ".." {
+            at.pop();
+            continue;
         }
-        let dir = std::fs::canonicalize(path.parent()?).ok()?;
-        path = dir.join(path.file_name()?);
-        match std::fs::read_link(&path) {
-            Ok(to) => path = dir.join(to),
-            Err(_) => return Some(path),
+        let next = at.join(&part);
+        match std::fs::read_link(&next) {
+            Ok(to) => {
+                links.push(next);
+                if links.len() > MOST {
+                    return None;
+                }
+                if to.is_absolute() {
+                    at = PathBuf::new();
+                }
+                rest.extend(parts(&to));
+            }
+            // The last one may be missing.
+            Err(error) if error.kind() == ErrorKind::NotFound && !rest.is_empty() => return None,
+            Err(_) => at = next,
         }
     }
-    None
+    Some((at, links))
+}
+
+/// The parts of a path, the last one first.
+fn parts(path: &Path) -> Vec<OsString> {
+    path.components().rev().map(|part| part.as_os_str().to_owned()).collect()
+}
+
+/// A name that the kernel gives to what is open, or to a device: no directory of anybody's.
+#[must_use]
+pub fn is_kernels(path: &Path) -> bool {
+    path.starts_with("/proc") || (path.starts_with("/dev") && !path.starts_with("/dev/shm"))
 }

@@ -211,6 +211,12 @@ pub fn resolve_plain(root: BorrowedFd<'_>, path: &Path, flags: OFlag) -> Result<
     openat2(root, path, flags, 0, libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_SYMLINKS)
 }
 
+/// Opens `path`, in which nothing may be a symbolic link.
+pub fn open_unled(path: &Path, flags: OFlag, mode: u32) -> Result<OwnedFd> {
+    let root = super::open(Path::new("/"), OFlag::O_PATH | OFlag::O_DIRECTORY)?;
+    openat2(std::os::fd::AsFd::as_fd(&root), path, flags, mode, libc::RESOLVE_NO_SYMLINKS)
+}
+
 /// How often a lookup is made anew that a rename elsewhere has disturbed.
 const TRIES: u32 = 128;
 

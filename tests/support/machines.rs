@@ -49,6 +49,7 @@ pub fn inputs(stem: &str) -> Inputs {
         disks: BTreeMap::new(),
         hints: BTreeMap::new(),
         real: BTreeMap::new(),
+        links: BTreeMap::new(),
         unwritable: BTreeMap::new(),
         unseen: None,
     }
