@@ -439,3 +439,9 @@ pub enum CgroupVersion {
     V1,
     V2,
 }
+
+/// A name that the kernel gives to what is open, or to a device: no directory of anybody's.
+#[must_use]
+pub fn is_kernels(path: &Path) -> bool {
+    path.starts_with("/proc") || (path.starts_with("/dev") && !path.starts_with("/dev/shm"))
+}

@@ -26,6 +26,8 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::libc;
 
+pub use crate::plan::is_kernels;
+
 pub use self::{
     arena::Arena, landlock::*, look::*, mount::*, process::*, security::*, start::*, terminal::*,
 };

@@ -6,9 +6,8 @@ use crate::diagnostic::{Place, Problem};
 use crate::host::Host;
 use crate::inputs::{Found, Inputs};
 use crate::manifest::{Degradable, Manifest, MountKind, RootSource, Write};
-use crate::plan::{Degraded, Hole, Opening, Origin, Plan, Step};
+use crate::plan::{Degraded, Hole, Opening, Origin, Plan, Step, is_kernels};
 use crate::source::Pointer;
-use crate::sys::is_kernels;
 
 /// What every room of the planner sees, and where it leaves what it can't do.
 pub(super) struct Draft<'a> {

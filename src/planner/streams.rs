@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::inputs::Found;
 use crate::manifest::{ErrorOutput, Input, Output, Tty};
-use crate::plan::{Opening, Origin, Prepare, Step, Stream};
+use crate::plan::{Opening, Origin, Prepare, Step, Stream, is_kernels};
 use crate::source::Pointer;
-use crate::sys::is_kernels;
 
 use super::draft::{Draft, asked, at, default, either, key, step};
 use super::exposure;

@@ -194,9 +194,3 @@ pub fn real(path: &Path) -> Option<(PathBuf, Vec<PathBuf>)> {
 fn parts(path: &Path) -> Vec<OsString> {
     path.components().rev().map(|part| part.as_os_str().to_owned()).collect()
 }
-
-/// A name that the kernel gives to what is open, or to a device: no directory of anybody's.
-#[must_use]
-pub fn is_kernels(path: &Path) -> bool {
-    path.starts_with("/proc") || (path.starts_with("/dev") && !path.starts_with("/dev/shm"))
-}
