@@ -18,7 +18,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("command_not_executable", "tests/causes.rs"),
     ("command_not_found", "tests/causes.rs"),
     ("look_failed", "tests/faults.rs"),
-    ("planted_link", "tests/endings.rs"),
+    ("planted_link", "tests/links.rs"),
     ("more_faults", "hostile files below"),
     ("step_failed", "tests/causes.rs"),
     ("too_large", "hostile files below"),

@@ -11,8 +11,8 @@ use nix::sys::stat::{FileStat, fstat};
 use nix::sys::statfs::{FsType, PROC_SUPER_MAGIC, fstatfs};
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 
-use super::finding::{errno, name};
-use crate::sys;
+use super::finding::{Finding, errno, name};
+use crate::sys::{self, Call, Fault};
 
 /// A file system, from one root directory on. No link leads out of it.
 #[derive(Debug)]
@@ -53,6 +53,17 @@ impl Kind {
             Self::Other(words) => words,
         }
     }
+}
+
+/// A link on a way that had none when the plan was made.
+pub(super) fn laid(path: &Path, fault: Fault) -> Option<Finding> {
+    let refused = (fault.call, fault.errno) == (Call::Openat2, Errno::ELOOP);
+    let (_, links) = refused.then(|| sys::real(Path::new("/"), path)).flatten()?;
+    let link = name(links.first()?.to_string_lossy().as_bytes());
+    Some(Finding::new(
+        format!("{link} is a symbolic link, which somebody has laid since it was looked at"),
+        "see who else writes there",
+    ))
 }
 
 /// What stands in the way of a path.

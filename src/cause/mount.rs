@@ -141,6 +141,9 @@ pub(super) fn source(
     fault: Fault,
 ) -> Option<Finding> {
     let text = path.to_string_lossy();
+    if let Some(link) = super::look::laid(path, fault) {
+        return Some(link);
+    }
     if let Some(Obstacle { why, errno }) = scene.view.obstacle(&text) {
         let help = match errno {
             Errno::EACCES => {
@@ -397,7 +400,8 @@ pub(super) fn file(scene: Scene<'_>, path: &str, fault: Fault) -> Option<Finding
 pub(super) fn bind(scene: Scene<'_>, bind: &Bind, fault: Fault) -> Option<Finding> {
     // Once it was copied, nothing is wrong with the way to it.
     let copied = fault.call != Call::OpenTree;
-    if !copied && let Some(finding) = source(scene, &bind.source, false, fault) {
+    let opened = matches!(fault.call, Call::OpenTree | Call::Openat2);
+    if opened && let Some(finding) = source(scene, &bind.source, false, fault) {
         return Some(finding);
     }
     let kind = scene.view.kind(&bind.source.to_string_lossy()).ok();

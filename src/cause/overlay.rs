@@ -8,7 +8,7 @@ use nix::sys::statvfs::FsFlags;
 
 use super::Scene;
 use super::finding::{Finding, list, name};
-use super::look::{Kind, owner};
+use super::look::{Kind, laid, owner};
 use super::mount::{below, on, read_only, source, table};
 use super::scarcity;
 use crate::plan::Layer;
@@ -93,6 +93,10 @@ const NO_UPPER: &[(FsType, &str)] = &[
 pub(super) fn layer(scene: Scene<'_>, dir: &Path, fault: Fault) -> Option<Finding> {
     let text = dir.to_string_lossy();
     let shown = name(text.as_bytes());
+    let inner = [dir.to_owned(), dir.join("upper"), dir.join("work")];
+    if let Some(link) = inner.iter().find_map(|path| laid(path, fault)) {
+        return Some(link);
+    }
     if let Some(obstacle) = scene.view.obstacle(&text) {
         return Some(Finding::new(obstacle.why, "make that directory first, or correct the path"));
     }

@@ -14,6 +14,9 @@ use crate::sys::{self, Fault};
 pub(super) fn stream(scene: Scene<'_>, path: &Path, fault: Fault) -> Option<Finding> {
     let text = path.to_string_lossy();
     let shown = name(text.as_bytes());
+    if let Some(link) = super::look::laid(path, fault) {
+        return Some(link);
+    }
     match fault.errno {
         Errno::EISDIR => {
             return Some(Finding::new(format!("{shown} is a directory"), "name a file in it"));

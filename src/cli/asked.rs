@@ -100,16 +100,24 @@ impl Asked {
 
     /// The plan for this host.
     pub(super) fn plan(&self, host: &Host) -> Result<Plan, Vec<Problem>> {
-        let inputs = Inputs::look(&self.manifest, &self.base, &self.stem);
-        let document = Some(&self.document);
-        planner::plan(&self.manifest, host, &inputs)
-            .map_err(|problems| check::sorted(&self.source, document, problems))
+        self.plan_of(host, &self.look())
+    }
+
+    /// What the manifest names outside itself.
+    pub(super) fn look(&self) -> Inputs {
+        Inputs::look(&self.manifest, &self.base, &self.stem)
+    }
+
+    /// The same of what was looked up before.
+    pub(super) fn plan_of(&self, host: &Host, inputs: &Inputs) -> Result<Plan, Vec<Problem>> {
+        planner::plan(&self.manifest, host, inputs)
+            .map_err(|problems| check::sorted(&self.source, Some(&self.document), problems))
     }
 
     /// The plan for this host, as it is where all streams are pipes: the same wherever its
     /// listing is printed to.
     pub(super) fn plan_with_pipes(&self, host: &Host) -> Result<Plan, Vec<Problem>> {
-        let inputs = Inputs::look(&self.manifest, &self.base, &self.stem);
+        let inputs = self.look();
         let inputs = Inputs { terminals: [false; 3], owned: [false; 3], ..inputs };
         planner::plan(&self.manifest, host, &inputs)
     }

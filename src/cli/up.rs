@@ -54,8 +54,8 @@ fn place(file: Option<&PathBuf>) -> Result<Option<Place>, ()> {
 
 /// Plans, runs, tells, and reports.
 pub(super) fn perform(asked: &Asked, begun: Instant) -> u8 {
-    let host = asked.host();
-    let plan = match asked.plan(&host) {
+    let (host, inputs) = (asked.host(), asked.look());
+    let plan = match asked.plan_of(&host, &inputs) {
         Ok(plan) => plan,
         Err(problems) => {
             asked.tell(&problems);
@@ -63,8 +63,10 @@ pub(super) fn perform(asked: &Asked, begun: Instant) -> u8 {
             let of_report = Pointer::root().key("report");
             let unwritable = problems.iter().any(|problem| problem.at.is_in(&of_report));
             if let Some(report) = asked.manifest.report.as_ref().filter(|_| !unwritable) {
-                let file: PathBuf = asked.base.join(&report.file).components().collect();
-                write(&file, &bad(&asked.stem, &problems, begun));
+                // Where it leads was found to be nobody's choice but the caller's.
+                let file = inputs.place(&report.file);
+                let real = inputs.real.get(&file).unwrap_or(&file);
+                write(real, &bad(&asked.stem, &problems, begun));
             }
             return REFUSED;
         }
@@ -91,7 +93,7 @@ pub(super) fn perform(asked: &Asked, begun: Instant) -> u8 {
         }
         code => code,
     };
-    std::mem::forget((host, plan, outcome));
+    std::mem::forget((host, inputs, plan, outcome));
     code
 }
 
@@ -122,6 +124,12 @@ fn write(file: &Path, report: &Report) {
 
 fn unwritten(file: &Path, error: &io::Error) {
     let (file, why) = (file.to_string_lossy(), error.to_string());
-    let why = why.split(" (os error").next().unwrap_or(&why);
+    let why = match error.raw_os_error() {
+        // A command may have laid it, and there is no plan that would tell where commands write.
+        Some(nix::libc::ELOOP) => {
+            "a part of that path is a symbolic link, and none is followed here"
+        }
+        _ => why.split(" (os error").next().unwrap_or(&why),
+    };
     output::complain(&format!("sixdocker: can't write the report {}: {why}", tame(&file)));
 }

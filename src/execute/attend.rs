@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag};
+use nix::fcntl::OFlag;
 use nix::sys::statfs::FsType;
 
 use crate::plan::{Attend, IdKind, IdRange};
@@ -45,7 +45,7 @@ fn raise_limit(resource: &str, hard: Option<u64>, pid: i32) -> sys::Result<()> {
 /// are nobody's inside.
 fn map_mount(source: &Path, recursive: bool, pid: i32) -> sys::Result<OwnedFd> {
     let ids = sys::open(&PathBuf::from(format!("/proc/{pid}/ns/user")), OFlag::O_RDONLY)?;
-    let tree = sys::open_tree(AT_FDCWD, source, recursive)?;
+    let tree = sys::copy_mount(source, recursive)?;
     let whole = recursive && sys::map_mount(tree.as_fd(), ids.as_fd(), true).is_ok();
     if !whole {
         sys::map_mount(tree.as_fd(), ids.as_fd(), false)?;

@@ -192,13 +192,11 @@ impl Tree {
             }
         };
         let mode = if ours { sys::seen(lower.as_fd())?.st_mode & 0o7777 } else { 0o755 };
-        layer(dir, "upper", mode)?;
-        layer(dir, "work", 0o700)?;
-        let named = |fd: BorrowedFd<'_>, rest: &str| {
-            Text::of(format_args!("/proc/self/fd/{}{rest}", std::os::fd::AsRawFd::as_raw_fd(&fd)))
+        let (upper, work) = (layer(dir, "upper", mode)?, layer(dir, "work", 0o700)?);
+        let named = |fd: &OwnedFd| {
+            Text::of(format_args!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(fd)))
         };
-        let lower = named(lower.as_fd(), "");
-        let (upper, work) = (named(dir, "/upper"), named(dir, "/work"));
+        let (lower, upper, work) = (named(&lower), named(&upper), named(&work));
         let options = [
             ("lowerdir", Some(lower.as_str())),
             ("upperdir", Some(upper.as_str())),
@@ -211,7 +209,7 @@ impl Tree {
     /// A directory that holds a layer.
     fn layers(&mut self, path: &Path, mapped: bool) -> Result<OwnedFd> {
         if !mapped {
-            return sys::open(path, DIRECTORY);
+            return sys::open_unled(path, DIRECTORY, 0);
         }
         let mount = self.mapped.take()?;
         self.hide(mount.as_fd())?;
@@ -261,7 +259,7 @@ impl Tree {
             _ => return Ok(()),
         };
         if !mapped && is_root(path) {
-            self.roots.hand(sys::open_tree(AT_FDCWD, path, recursive)?);
+            self.roots.hand(sys::copy_mount(path, recursive)?);
         }
         Ok(())
     }
@@ -274,7 +272,7 @@ impl Tree {
         if is_root(path) {
             return self.roots.take();
         }
-        sys::open_tree(AT_FDCWD, path, recursive)
+        sys::copy_mount(path, recursive)
     }
 
     /// Mounts a kernel file system.
@@ -365,13 +363,15 @@ impl Tree {
     }
 }
 
-/// A directory of an overlay's; it may be there from an earlier run.
-fn layer(dir: BorrowedFd<'_>, name: &str, mode: u32) -> Result<()> {
+/// A directory of an overlay's; it may be there from an earlier run, but as no link that somebody
+/// has laid there.
+fn layer(dir: BorrowedFd<'_>, name: &str, mode: u32) -> Result<OwnedFd> {
     match sys::mkdirat(dir, Path::new(name), mode) {
-        Err(Fault { errno: Errno::EEXIST, .. }) => Ok(()),
-        Err(fault) => Err(fault),
-        Ok(()) => sys::chmod(dir, Path::new(name), mode),
+        Err(Fault { errno: Errno::EEXIST, .. }) => {}
+        Err(fault) => return Err(fault),
+        Ok(()) => sys::chmod(dir, Path::new(name), mode)?,
     }
+    sys::resolve_plain(dir, Path::new(name), DIRECTORY)
 }
 
 fn is_root(path: &Path) -> bool {

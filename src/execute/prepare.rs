@@ -155,7 +155,7 @@ fn hold(path: &Path, holder: &Path, controllers: &[String], undo: &mut Undo) -> 
 }
 
 fn lock_layer(path: &Path, undo: &mut Undo) -> Result<()> {
-    let dir = sys::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+    let dir = sys::open_unled(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY, 0)?;
     if !lock(dir.as_fd()) {
         return Err(Call::Flock.fault(Errno::EBUSY));
     }
@@ -164,7 +164,7 @@ fn lock_layer(path: &Path, undo: &mut Undo) -> Result<()> {
 }
 
 fn join_network(path: &Path, undo: &mut Undo) -> Result<()> {
-    let there = open_special(path, OFlag::O_RDONLY, true)?;
+    let there = open_special(path, OFlag::O_RDONLY)?;
     let before = sys::open(Path::new("/proc/self/ns/net"), OFlag::O_RDONLY)?;
     enter_network(&there)?;
     undo.push(Made::Network { before });
@@ -175,21 +175,15 @@ fn join_network(path: &Path, undo: &mut Undo) -> Result<()> {
 /// making a terminal the runner's own.
 fn open_stream(stream: u8, path: &Path) -> Result<OwnedFd> {
     if stream == 0 {
-        return open_special(path, OFlag::O_RDONLY, false);
+        return open_special(path, OFlag::O_RDONLY);
     }
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC;
-    open_special(path, flags, false)
+    open_special(path, flags)
 }
 
-fn open_special(path: &Path, flags: OFlag, links: bool) -> Result<OwnedFd> {
+fn open_special(path: &Path, flags: OFlag) -> Result<OwnedFd> {
     let flags = flags | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    // The planner has followed all links; one that stands there now was laid since.
-    let file = if links || sys::is_kernels(path) {
-        sys::openat(AT_FDCWD, path, flags, 0o666)?
-    } else {
-        let mode = if flags.contains(OFlag::O_CREAT) { 0o666 } else { 0 };
-        sys::open_unled(path, flags, mode)?
-    };
+    let file = sys::open_unled(path, flags, 0o666)?;
     if sys::seen(file.as_fd())?.st_mode & libc::S_IFMT == libc::S_IFDIR {
         return Err(Fault { call: Call::Open, errno: Errno::EISDIR });
     }

@@ -133,9 +133,9 @@ codes! {
     "not_yet": "The key is not built yet.",
         "What can't be enforced is refused, never ignored.",
         "Leave it out: user-mode networks, ports, DNS, maps of ids, caches, artifacts, hooks and other reports than JSON come later.";
-    "planted_link": "A link leads out of a directory that the sandbox may write to.",
-        "A command may have laid it, and the runner would read or write somewhere else.",
-        "Remove the link, or name what it leads to.";
+    "planted_link": "A link leads on from where the sandbox may write.",
+        "A command of an earlier run may have laid it, and the runner would read, write or show something else. What the runner opens is reached through none of them; what is shown may be, where that shows nothing more. Where commands of other manifests write is not known.",
+        "Remove the link; if it is your own, name what it leads to.";
     "second_document": "The file holds a second document.",
         "One file is one sandbox.",
         "Write another file.";

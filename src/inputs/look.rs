@@ -38,6 +38,10 @@ impl Inputs {
             owned: [0, 1, 2].map(|stream| is_owned(sys::stream(stream))),
             ..Self::default()
         };
+        let base = sys::real(Path::new("/"), &inputs.base);
+        if let Some((real, _)) = base.filter(|(real, _)| *real != inputs.base) {
+            inputs.real.insert(inputs.base.clone(), real);
+        }
         inputs.root(manifest);
         inputs.mounts(manifest);
         inputs.texts(manifest);
@@ -92,7 +96,12 @@ impl Inputs {
             return;
         }
         let found = match found(&path) {
-            Found::File(_) => text(&path, sys::open(&path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)),
+            // Nothing but what the planner is told of.
+            Found::File(_) => {
+                self.follow(&path);
+                let real = self.real.get(&path).unwrap_or(&path);
+                text(&path, sys::open_unled(real, OFlag::O_RDONLY | OFlag::O_NONBLOCK, 0))
+            }
             other => other,
         };
         self.note(path, found);
@@ -109,12 +118,23 @@ impl Inputs {
             self.hints.insert(path.clone(), hint);
         }
         self.follow(&path);
+        if found == Found::Missing
+            && let Some(real) = self.real.get(&path)
+        {
+            self.paths.insert(real.clone(), Found::Missing);
+        }
         self.paths.insert(path, found);
     }
 
-    /// Where a path leads.
+    /// Where a path leads. The way to the manifest is the caller's word, and its links are not the
+    /// manifest's.
     fn follow(&mut self, path: &Path) {
-        if let Some((real, links)) = sys::real(path) {
+        let base = self.real.get(&self.base).unwrap_or(&self.base);
+        let (from, rest) = match path.strip_prefix(&self.base) {
+            Ok(below) => (base.as_path(), below),
+            Err(_) => (Path::new("/"), path),
+        };
+        if let Some((real, links)) = sys::real(from, rest) {
             if !links.is_empty() {
                 self.links.insert(path.to_owned(), links);
             }
@@ -156,6 +176,7 @@ impl Inputs {
             RootSource::Host => {
                 SYSTEM.iter().for_each(|path| self.unfollowed(path));
                 ETC.iter().for_each(|path| self.glance(Path::new(path)));
+                SYSTEM.iter().chain(&ETC).for_each(|path| self.follow(Path::new(path)));
             }
             RootSource::Dir(dir) => {
                 self.see(dir);

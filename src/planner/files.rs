@@ -7,7 +7,7 @@ use crate::manifest::{FileContent, Network, RootSource};
 use crate::plan::{Init, Origin, Step};
 use crate::source::Pointer;
 
-use super::draft::{Draft, asked, at, default, either, key, step};
+use super::draft::{Draft, Use, asked, at, default, either, key, step};
 use super::exposure;
 use super::identity::{self, Identity};
 use super::isolation::hostname;
@@ -50,7 +50,9 @@ pub(super) fn content(
 
 /// The text of a file of the host's that the manifest wants read.
 pub(super) fn text(draft: &mut Draft<'_>, path: &Path, place: &Pointer) -> Option<String> {
-    draft.not_led_astray(path, place);
+    if !draft.not_led_astray(path, place, Use::Open) {
+        return None;
+    }
     match draft.inputs.paths.get(path) {
         Some(Found::File(Some(text))) => return Some(text.clone()),
         Some(Found::Missing) => draft.missing(path, place),
@@ -119,7 +121,7 @@ fn generated(draft: &mut Draft<'_>, tree: &mut Tree) -> Vec<Step<Init>> {
             draft.inputs.paths.get(Path::new(path)),
             Some(Found::File(_) | Found::Directory)
         ) {
-            steps.push(step(Init::Bind(root::read_only(path, false)), &root));
+            steps.push(step(Init::Bind(root::read_only(draft, path)), &root));
             tree.mounted(path, Whose::Host);
         }
     }

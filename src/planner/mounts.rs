@@ -8,7 +8,7 @@ use crate::plan::{Bind, Init, KernelMount, MountFlags, Namespace, Opening, Origi
 use crate::source::Pointer;
 
 use super::dev::{device, pair};
-use super::draft::{Draft, at, key, step};
+use super::draft::{Draft, Use, at, key, step};
 use super::isolation::Isolation;
 use super::root::{Tree, Whose};
 use super::{dev, exposure, files, proc};
@@ -209,10 +209,11 @@ fn bind(
     origin: &Origin,
 ) -> Bind {
     let source = draft.path(source);
-    if !mount.optional {
-        draft.source_exists(&source, &origin.key.key("source"));
+    let place = origin.key.key("source");
+    let purpose = if mount.read_only { Use::Show } else { Use::ShowToWrite };
+    if draft.not_led_astray(&source, &place, purpose) && !mount.optional {
+        draft.source_exists(&source, &place);
     }
-    draft.not_led_astray(&source, &origin.key.key("source"));
     exposure::seen(draft, &source, origin);
     if !mount.read_only {
         let origin = at(origin.key.key("read_only"));
@@ -223,7 +224,7 @@ fn bind(
     }
     let target = mount.target.0.clone();
     Bind {
-        source,
+        source: draft.real(&source),
         target,
         flags: flags(mount),
         recursive,
@@ -244,7 +245,9 @@ fn overlay(
     let lowers: Vec<PathBuf> = lower.iter().map(|path| draft.path(path)).collect();
     for (n, path) in lowers.iter().enumerate() {
         let place = place.key("lower").index(n);
-        draft.directory_exists(path, &place);
+        if draft.not_led_astray(path, &place, Use::Show) {
+            draft.directory_exists(path, &place);
+        }
         exposure::seen(draft, path, &at(place));
     }
     match (upper, work) {
@@ -270,15 +273,17 @@ fn overlay(
         }
         _ => {}
     }
-    let list: Vec<_> = lowers.iter().map(|path| escaped(path)).collect();
+    let list: Vec<_> = lowers.iter().map(|path| escaped(&draft.real(path))).collect();
     let mut options = vec![pair("lowerdir", &list.join(":"))];
     for (name, word, path) in [("upperdir", "upper", upper), ("workdir", "work", work)] {
         let Some(path) = path.map(|path| draft.path(path)) else { continue };
-        draft.directory_exists(&path, &place.key(word));
+        if draft.not_led_astray(&path, &place.key(word), Use::ShowToWrite) {
+            draft.directory_exists(&path, &place.key(word));
+        }
         if word == "upper" {
             exposure::changed(draft, &path, Opening::KeptWrites, &at(place.key(word)));
         }
-        options.push(pair(name, &escaped(&path)));
+        options.push(pair(name, &escaped(&draft.real(&path))));
     }
     options
 }
@@ -331,6 +336,9 @@ pub(super) fn devices(draft: &mut Draft<'_>, tree: &mut Tree) -> Vec<Step<Init>>
     let mut steps = Vec::new();
     for (n, asked) in manifest.devices.iter().enumerate() {
         let origin = at(key("devices").index(n));
+        if !draft.not_led_astray(Path::new(&asked.source.0), &origin.key, Use::Open) {
+            continue;
+        }
         check_device(draft, &asked.source.0, &origin.key);
         if asked.read != asked.write {
             let text = "a device is shown with the permissions of its node: reading alone can't be enforced";

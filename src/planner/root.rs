@@ -1,13 +1,14 @@
 //! The root file system, and what lies above what in it.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use crate::inputs::Found;
 use crate::manifest::{Degradable, RootSource, Size, Write};
 use crate::plan::{Bind, Init, Layer, MountFlags, Opening, Origin, Prepare, Root, Step};
 use crate::source::Pointer;
 
-use super::draft::{Draft, at, default, either, key, step};
+use super::draft::{Draft, Use, at, default, either, key, step};
 use super::exposure;
 use super::identity::Identity;
 
@@ -101,9 +102,13 @@ pub(super) fn choose(draft: &mut Draft<'_>, _identity: &Identity) -> Tree {
         RootSource::Dir(path) => {
             let path = draft.path(path);
             let place = key("rootfs").key("path");
-            draft.directory_exists(&path, &place);
+            let written = manifest.rootfs.write == Some(Write::Direct);
+            let purpose = if written { Use::ShowToWrite } else { Use::Show };
+            if draft.not_led_astray(&path, &place, purpose) {
+                draft.directory_exists(&path, &place);
+            }
             exposure::root(draft, &path, &at(place));
-            directory(draft, &mut tree, path);
+            directory(draft, &mut tree, draft.real(&path));
         }
     }
     tree
@@ -122,13 +127,13 @@ fn host(draft: &mut Draft<'_>, tree: &mut Tree) {
     tree.mounted("/", Whose::Tmpfs);
     for path in crate::inputs::SYSTEM {
         let target = path.to_owned();
-        match draft.inputs.paths.get(std::path::Path::new(path)) {
+        match draft.inputs.paths.get(Path::new(path)) {
             Some(Found::Link(to)) => {
                 let to = to.clone();
                 tree.steps.push(step(Init::Symlink { target, to }, &origin));
             }
             Some(Found::Directory) => {
-                tree.steps.push(step(Init::Bind(read_only(path, false)), &origin));
+                tree.steps.push(step(Init::Bind(read_only(draft, path)), &origin));
                 tree.mounted(path, Whose::Host);
             }
             _ => {}
@@ -140,19 +145,19 @@ fn host(draft: &mut Draft<'_>, tree: &mut Tree) {
 }
 
 /// A path of the host's at its own place, read-only.
-pub(super) fn read_only(path: &str, optional: bool) -> Bind {
+pub(super) fn read_only(draft: &Draft<'_>, path: &str) -> Bind {
     Bind {
-        source: path.into(),
+        source: draft.real(Path::new(path)),
         target: path.to_owned(),
         flags: MountFlags { read_only: true, nosuid: true, nodev: true, noexec: false },
         recursive: true,
-        optional,
+        optional: false,
         make_target: true,
         mapped: false,
     }
 }
 
-fn directory(draft: &mut Draft<'_>, tree: &mut Tree, path: std::path::PathBuf) {
+fn directory(draft: &mut Draft<'_>, tree: &mut Tree, path: PathBuf) {
     let manifest = draft.manifest;
     let origin = origin(draft);
     let place = key("rootfs").key("write");
@@ -177,15 +182,17 @@ fn directory(draft: &mut Draft<'_>, tree: &mut Tree, path: std::path::PathBuf) {
         }
         Write::Keep(dir) => {
             let dir = draft.path(&dir);
-            draft.directory_exists(&dir, &place.key("keep"));
-            draft.not_led_astray(&dir, &place.key("keep"));
+            if draft.not_led_astray(&dir, &place.key("keep"), Use::ShowToWrite) {
+                draft.directory_exists(&dir, &place.key("keep"));
+            }
+            exposure::changed(draft, &dir, Opening::KeptWrites, &at(place.clone()));
+            let dir = draft.real(&dir);
             if dir.starts_with(&path) || path.starts_with(&dir) {
                 let text =
                     format!("{} and the root file system lie one in the other", dir.display());
                 let help = "keep the layer outside of the root file system";
                 draft.wrong("bad_path", &place.key("keep"), text, "in the root itself", help);
             }
-            exposure::changed(draft, &dir, Opening::KeptWrites, &at(place));
             Root::Overlay { lower: path, upper: Layer::Dir(dir), mapped: false }
         }
     };
@@ -199,7 +206,7 @@ pub(super) fn lock(draft: &Draft<'_>) -> Option<Step<Prepare>> {
     let Some(Write::Keep(dir)) = &draft.manifest.rootfs.write else { return None };
     let origin = at(key("rootfs").key("write").key("keep"));
     let overlay = draft.host.overlay_missing.is_none();
-    overlay.then(|| step(Prepare::LockLayer { path: draft.path(dir) }, &origin))
+    overlay.then(|| step(Prepare::LockLayer { path: draft.real(&draft.path(dir)) }, &origin))
 }
 
 /// A mount point is missing that a layer could hold. The layer is closed to the command then,

@@ -7,7 +7,7 @@ use crate::manifest::{ErrorOutput, Input, Output, Tty};
 use crate::plan::{Opening, Origin, Prepare, Step, Stream, is_kernels};
 use crate::source::Pointer;
 
-use super::draft::{Draft, asked, at, default, either, key, step};
+use super::draft::{Draft, Use, asked, at, default, either, key, step};
 use super::exposure;
 
 /// The three streams, and what must be opened for them.
@@ -118,6 +118,9 @@ fn file(
 ) -> Stream {
     let origin = asked(word);
     let path = draft.path(path);
+    if !draft.not_led_astray(&path, &origin.key, Use::Open) {
+        return Stream::File;
+    }
     match draft.inputs.paths.get(&path) {
         Some(Found::Missing) if stream == 0 => draft.missing(&path, &origin.key),
         Some(Found::Directory) => {
@@ -126,7 +129,6 @@ fn file(
         }
         _ => {}
     }
-    draft.not_led_astray(&path, &origin.key);
     no_device_inside(draft, &path, &origin.key);
     if stream == 0 {
         exposure::seen(draft, &path, &origin);
@@ -134,8 +136,7 @@ fn file(
         exposure::changed(draft, &path, Opening::WritableFiles, &origin);
     }
     // No link is followed any more when it is opened.
-    let path = if is_kernels(&path) { path } else { draft.real(&path) };
-    open.push(step(Prepare::OpenStream { stream, path }, &origin));
+    open.push(step(Prepare::OpenStream { stream, path: draft.real(&path) }, &origin));
     Stream::File
 }
 
@@ -143,7 +144,7 @@ fn file(
 fn no_device_inside(draft: &mut Draft<'_>, path: &Path, at: &Pointer) {
     let real = draft.real(path);
     let device = matches!(draft.inputs.paths.get(path), Some(Found::Device(..)));
-    if device && !is_kernels(path) && draft.written().iter().any(|dir| real.starts_with(dir)) {
+    if device && !is_kernels(path) && draft.is_written(&real) {
         let text = format!("{} is a device, where commands may make some", path.display());
         draft.wrong("bad_path", at, text, "not a file", "remove it, or name the device in /dev");
     }
@@ -164,7 +165,9 @@ pub(super) fn report(draft: &mut Draft<'_>) -> Option<PathBuf> {
     if let Some(dir) = file.parent().map(|dir| draft.path(dir)) {
         draft.directory_exists(&dir, &place);
     }
-    draft.not_led_astray(&path, &place);
+    if !draft.not_led_astray(&path, &place, Use::Open) {
+        return Some(path);
+    }
     no_device_inside(draft, &path, &place);
     if let Some(why) = draft.inputs.unwritable.get(&path) {
         let text = format!("the report can't be written to {}: {why}", path.display());

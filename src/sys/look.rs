@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::ffi::OsString;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -154,23 +153,29 @@ pub fn has_attribute(path: &std::ffi::CStr, name: &std::ffi::CStr, value: &[u8])
     usize::try_from(returned).is_ok_and(|length| found.get(..length) == Some(value))
 }
 
-/// Where a path leads, links followed, and where each of them stands that was met: also of a file
-/// that is still to be made. None where its directory is not there.
+/// Where a path leads, links followed, and where each of them stands that was met: also of what is
+/// still to be made. None where they lead in a circle. `from`, in which no link is, is what a
+/// relative path is relative to.
 ///
-/// Unlike realpath(3) it tells the links: whoever may write to a directory may lay them there.
+/// Unlike realpath(3) it tells the links: whoever may write to a directory may lay them there. What
+/// /proc shows as links are none (proc_pid_fd(5), proc_pid_root(5)): they lead to what is open, and
+/// not to what bears that name here.
 #[must_use]
-pub fn real(path: &Path) -> Option<(PathBuf, Vec<PathBuf>)> {
+pub fn real(from: &Path, path: &Path) -> Option<(PathBuf, Vec<PathBuf>)> {
     // The kernel follows no more (path_resolution(7)).
     const MOST: usize = 40;
-    let (mut at, mut links) = (PathBuf::new(), Vec::new());
-    let whole = std::path::absolute(path).ok()?;
-    let mut rest: Vec<OsString> = parts(&whole);
+    let (mut at, mut links) = (from.to_owned(), Vec::new());
+    let mut rest: Vec<OsString> = parts(path);
     while let Some(part) = rest.pop() {
         if part == ".." {
             at.pop();
             continue;
         }
         let next = at.join(&part);
+        if next.starts_with("/proc") {
+            at = next;
+            continue;
+        }
         match std::fs::read_link(&next) {
             Ok(to) => {
                 links.push(next);
@@ -182,8 +187,6 @@ pub fn real(path: &Path) -> Option<(PathBuf, Vec<PathBuf>)> {
                 }
                 rest.extend(parts(&to));
             }
-            // The last one may be missing.
-            Err(error) if error.kind() == ErrorKind::NotFound && !rest.is_empty() => return None,
             Err(_) => at = next,
         }
     }

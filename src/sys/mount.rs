@@ -211,10 +211,28 @@ pub fn resolve_plain(root: BorrowedFd<'_>, path: &Path, flags: OFlag) -> Result<
     openat2(root, path, flags, 0, libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_SYMLINKS)
 }
 
-/// Opens `path`, in which nothing may be a symbolic link.
+/// Opens an absolute path in which nothing may be a symbolic link, but for what the kernel itself
+/// names so: the planner has followed all others, and one that stands there now was laid since.
 pub fn open_unled(path: &Path, flags: OFlag, mode: u32) -> Result<OwnedFd> {
-    let root = super::open(Path::new("/"), OFlag::O_PATH | OFlag::O_DIRECTORY)?;
-    openat2(std::os::fd::AsFd::as_fd(&root), path, flags, mode, libc::RESOLVE_NO_SYMLINKS)
+    if super::is_kernels(path) {
+        return super::openat(AT_FDCWD, path, flags, mode);
+    }
+    let mode = if flags.contains(OFlag::O_CREAT) { mode } else { 0 };
+    openat2(AT_FDCWD, path, flags, mode, libc::RESOLVE_NO_SYMLINKS)
+}
+
+/// A copy of the mount at an absolute path (of all below it, too, with `recursive`), attached
+/// nowhere; opened as [`open_unled`] does.
+pub fn copy_mount(path: &Path, recursive: bool) -> Result<OwnedFd> {
+    if super::is_kernels(path) {
+        return open_tree(AT_FDCWD, path, recursive);
+    }
+    // As a directory first: what is mounted by being looked at is mounted then (autofs(5)).
+    let there = match open_unled(path, OFlag::O_PATH | OFlag::O_DIRECTORY, 0) {
+        Err(Fault { errno: Errno::ENOTDIR, .. }) => open_unled(path, OFlag::O_PATH, 0),
+        there => there,
+    }?;
+    open_tree(std::os::fd::AsFd::as_fd(&there), Path::new(""), recursive)
 }
 
 /// How often a lookup is made anew that a rename elsewhere has disturbed.
