@@ -58,10 +58,21 @@ pub fn about(what: &str, width: usize) -> Result<String, String> {
     if let Some(ours) = crate::manifest::called_here(what) {
         return Err(format!("sixdocker: there is no key `{name}`: it is called `{ours}` here"));
     }
-    let known = keys::all(schema).into_iter().map(|(key, _)| key);
+    let known: Vec<_> = keys::all(schema).into_iter().map(|(key, _)| key).collect();
+    let named = |key: &&String| key.rsplit_once('.').is_some_and(|(_, last)| last == what);
+    let inner: Vec<_> = known.iter().filter(named).collect();
+    if let [key] = inner.as_slice()
+        && let Some(page) = keys::page(schema, key, width)
+    {
+        return Ok(page);
+    }
+    if !inner.is_empty() {
+        let list: Vec<_> = inner.iter().map(|key| format!("`{key}`")).collect();
+        return Err(format!("sixdocker: `{name}` is a part of several keys: {}", list.join(", ")));
+    }
     let codes = CODES.iter().map(|code| code.code);
     let others = codes.chain(Opening::ALL.iter().map(|hole| hole.id())).map(str::to_owned);
-    let known: Vec<_> = known.chain(others).collect();
+    let known: Vec<_> = known.into_iter().chain(others).collect();
     let near = known
         .iter()
         .map(|word| (strsim::damerau_levenshtein(word, what), word))

@@ -356,6 +356,8 @@ fn keys_and_codes_are_explained() {
     assert!(ours(&["explain", "limits.memory"]).expect(0).stdout.contains("100m"));
     assert!(ours(&["explain", "unknown_key"]).expect(0).stdout.contains("Why: "));
     ours(&["explain", "limits.memroy"]).expect(1).says("did you mean `limits.memory`?");
+    assert!(ours(&["explain", "nofile"]).expect(0).stdout.starts_with("ulimits.nofile"));
+    ours(&["explain", "size"]).expect(1).says("`rootfs.size`, `mounts.size`");
     ours(&["explain", "volumes"]).expect(1).says("it is called `mounts` here");
 }
 

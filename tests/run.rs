@@ -32,6 +32,12 @@ fn the_command_is_looked_up_in_the_sandbox_alone() {
 }
 
 #[test]
+fn the_first_word_is_no_image() {
+    let ran = run(sixdocker().args(["run", "alpine", "sh"])).expect(127);
+    ran.says("there are no images: --rootfs names a root file system");
+}
+
+#[test]
 fn nothing_of_the_host_is_reachable() {
     let look = "ls -A /proc/1/root/; ls -l /proc/self/fd; readlink /proc/self/cwd; ls /.pivot_root";
     let ran = run(&mut inside(&[], &["sh", "-c", look]));

@@ -22,6 +22,9 @@ use crate::render::{self, Style};
 use crate::source::{Document, Pointer, Source};
 use crate::{planner, probe, sys};
 
+/// The name of a text that was typed.
+pub(super) const TYPED: &str = "command line";
+
 /// A manifest with the text that it was read from.
 pub(super) struct Asked {
     pub(super) source: Source,
@@ -101,6 +104,11 @@ impl Asked {
     /// The plan for this host.
     pub(super) fn plan(&self, host: &Host) -> Result<Plan, Vec<Problem>> {
         self.plan_of(host, &self.look())
+    }
+
+    /// The manifest was written by flags.
+    pub(super) fn is_typed(&self) -> bool {
+        self.source.name == TYPED
     }
 
     /// What the manifest names outside itself.

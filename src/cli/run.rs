@@ -13,7 +13,7 @@ use std::time::Instant;
 use clap::error::{ContextKind, ContextValue};
 use serde_json::Value;
 
-use super::asked::{Asked, Refused};
+use super::asked::{Asked, Refused, TYPED};
 use super::{output, up};
 use crate::diagnostic::{Place, Problem};
 use crate::manifest::{Command, Variables};
@@ -52,7 +52,7 @@ fn read(draft: &Draft, line: Line) -> Result<Asked, Box<Refused>> {
         command.extend(words.iter().filter_map(Value::as_str).map(|word| word.replace("$$", "$")));
         words.truncate(1);
     }
-    let source = Source::new("command line", mapping(&root));
+    let source = Source::new(TYPED, mapping(&root));
     let mut asked = Asked::read(source, &Variables::default())
         .map_err(|refused| Box::new(refused.typed(&line)))?;
     asked.manifest.command = Command::Argv(command);

@@ -9,9 +9,10 @@ use super::args::Up;
 use super::asked::{Asked, Refused};
 use super::{REFUSED, output};
 use crate::diagnostic::Problem;
+use crate::manifest::RootSource;
 use crate::plan::Plan;
 use crate::render::tame;
-use crate::report::{self, Outcome, Place, Report};
+use crate::report::{self, Ending, Outcome, Place, Report};
 use crate::source::Pointer;
 use crate::{cause, execute};
 
@@ -104,6 +105,11 @@ fn tell(asked: &Asked, plan: &Plan, outcome: &Outcome, problem: Option<&Problem>
     }
     if let Some(problem) = problem {
         asked.tell(std::slice::from_ref(problem));
+    }
+    let unfound = matches!(outcome.ending, Ending::NotFound(_));
+    if unfound && asked.is_typed() && asked.manifest.rootfs.source == RootSource::Host {
+        // As docker has it, the first word names an image.
+        output::complain("sixdocker: there are no images: --rootfs names a root file system");
     }
     if let Some(sentence) = report::sentence(plan, outcome) {
         output::complain(&format!("sixdocker: {}", tame(&sentence)));

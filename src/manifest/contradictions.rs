@@ -22,7 +22,7 @@ impl Manifest {
         let above = |high: Option<Size>| matches!((high, limits.memory), (Some(high), Some(most)) if high > most);
         let mut found = Vec::new();
         if limits.memory == Some(Size(0)) {
-            found.push(contradiction(
+            found.push(too_little(
                 at.key("memory"),
                 "no command runs in no memory",
                 "write how much it may have, or leave `memory` out: then there is no limit",
@@ -73,7 +73,7 @@ impl Manifest {
         let root = Pointer::root();
         let mut found = Vec::new();
         if self.timeout.is_some_and(|timeout| timeout.0.is_zero()) {
-            found.push(contradiction(
+            found.push(too_little(
                 root.key("timeout"),
                 "a run that may take no time never begins",
                 "write how long it may take, or leave `timeout` out: then there is no limit",
@@ -159,6 +159,11 @@ impl Manifest {
             })
             .collect()
     }
+}
+
+fn too_little(at: Pointer, text: &str, help: &str) -> Problem {
+    let label = "too little".to_owned();
+    Problem { code: "bad_value", label, ..contradiction(at, text, help) }
 }
 
 fn contradiction(at: Pointer, text: &str, help: &str) -> Problem {

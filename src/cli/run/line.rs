@@ -47,7 +47,7 @@ impl Line {
 
     /// The line as a text of its own.
     pub(in crate::cli) fn source(&self) -> Source {
-        Source::new("command line", self.text.clone())
+        Source::new(super::TYPED, self.text.clone())
     }
 
     /// The same problem, at the word that asked for the value.
