@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -166,28 +167,27 @@ pub fn real(from: &Path, path: &Path) -> Option<(PathBuf, Vec<PathBuf>)> {
     const MOST: usize = 40;
     let (mut at, mut links) = (from.to_owned(), Vec::new());
     let mut rest: Vec<OsString> = parts(path);
+    let mut gone = false;
     while let Some(part) = rest.pop() {
         if part == ".." {
             at.pop();
             continue;
         }
-        let next = at.join(&part);
-        if next.starts_with("/proc") {
-            at = next;
+        at.push(&part);
+        // Nothing stands below what is not there.
+        if gone || at.starts_with("/proc") {
             continue;
         }
-        match std::fs::read_link(&next) {
+        match std::fs::read_link(&at) {
             Ok(to) => {
-                links.push(next);
+                links.push(at.clone());
                 if links.len() > MOST {
                     return None;
                 }
-                if to.is_absolute() {
-                    at = PathBuf::new();
-                }
+                at.pop();
                 rest.extend(parts(&to));
             }
-            Err(_) => at = next,
+            Err(error) => gone = error.kind() != ErrorKind::InvalidInput,
         }
     }
     Some((at, links))
