@@ -25,7 +25,7 @@ fn up(temp: &Temp, command: &str, more: &str) -> Ran {
     let root = busybox_root().display().to_string();
     let rootfs = if more.contains("rootfs:") { String::new() } else { format!("rootfs: {root}\n") };
     let text = format!("{rootfs}command: {command:?}\n{more}").replace("ROOT", &root);
-    run(sixdocker().arg("up").arg(temp.write("case.yaml", text)))
+    run(sixdocker().current_dir(temp.path()).arg("up").arg(temp.write("case.yaml", text)))
 }
 
 #[track_caller]
@@ -94,7 +94,7 @@ fn what_an_earlier_command_laid_leads_nowhere() {
         ("shown/l", "/dev/kmsg", format!("{bind}devices: [HERE/shown/l]\n")),
         // Even within what is shown: the command may not be who may read it.
         ("shown/l", "shown/deep/own", format!("{bind}stdout: shown/l\n")),
-        // What is shown, as far as it would be more.
+        // What is shown.
         ("shown/l", "elsewhere", format!("rootfs: {{path: shown/l, write: none}}\n{bind}")),
         ("shown/l", "elsewhere", "mounts: [\"./shown:/s:rw\", \"./shown/l:/d:rw\"]\n".to_owned()),
         ("shown/l", "elsewhere", "mounts: [\"./shown:/s:rw\", \"./shown/l:/d\"]\n".to_owned()),
@@ -102,7 +102,7 @@ fn what_an_earlier_command_laid_leads_nowhere() {
         ("shown/l", "elsewhere", overlay("store", "shown/l", made)),
         ("shown/l", "elsewhere", overlay("store", made, "shown/l")),
         ("shown/l", "elsewhere", format!("rootfs: {{path: ROOT, write: {{keep: shown/l}}}}\n{bind}")),
-        // What is shown read-only is not to be written by another name.
+        // Nor what is shown elsewhere: there it may be read-only, or covered.
         (
             "shown/l",
             "shown/deep",
@@ -121,6 +121,8 @@ fn what_an_earlier_command_laid_leads_nowhere() {
             "rootfs: {path: ROOT, write: {keep: keep}}\nstdout: keep/upper/l\n".to_owned(),
         ),
         // Other names of the same places.
+        ("shown/l", "elsewhere/new", format!("{bind}stdout: /proc/self/cwd/shown/l\n")),
+        ("shown/l", "elsewhere/new", format!("{bind}report: /proc/../HERE/shown/l\n")),
         ("shown/l", "elsewhere/secret", format!("{bind}report: name/l\n")),
         ("shown/l", "elsewhere/secret", "mounts: [\"./name:/s:rw\"]\nstdout: shown/l\n".to_owned()),
         ("shown/l", "elsewhere/secret", format!("{bind}report: shown/deep/../l\n")),
@@ -190,11 +192,15 @@ fn nothing_is_shown_that_was_swapped_in_since() {
                 .unwrap();
             }
         });
-        for n in 0..40 {
-            let more = if n % 2 == 0 {
-                "mounts: [\"./shown:/s:rw\", \"./shown/deep:/d\"]\n"
-            } else {
-                "mounts: [\"./shown:/s:rw\"]\nfiles: {/d/secret: {source: shown/deep/secret}}\n"
+        for n in 0..60 {
+            let more = match n % 3 {
+                0 => "mounts: [\"./shown:/s:rw\", \"./shown/deep:/d\"]\n",
+                1 => {
+                    "mounts: [\"./shown:/s:rw\", {type: overlay, lower: [store, shown/deep], target: /d}]\n"
+                }
+                _ => {
+                    "mounts: [\"./shown:/s:rw\"]\nfiles: {/d/secret: {source: shown/deep/secret}}\n"
+                }
             };
             let ran = up(&temp, "cat /d/secret", more);
             match ran.code() {
@@ -205,7 +211,7 @@ fn nothing_is_shown_that_was_swapped_in_since() {
         over.store(true, Ordering::Relaxed);
     });
     println!("{harmless} harmless, {refused} refused");
-    assert_eq!(harmless + refused, 40);
+    assert_eq!(harmless + refused, 60);
 }
 
 #[test]
@@ -243,13 +249,24 @@ fn links_of_the_callers_own_are_followed() {
     // The report of a manifest that could be read, too.
     up(&temp, "true", &format!("{bind}stdin: nowhere\n")).expect(125);
     assert!(temp.read("reports/r.json").contains("nowhere"));
-    // What is shown anyway may be shown by another name, and written where it is written anyway.
-    let store = "mounts: [\"./shown:/s:rw\", \"./:/all\", \"./shown/result:/r\"]\n";
-    let ran = up(&temp, "cat /r/tool", store).expect(0);
-    assert_eq!(ran.stdout, "of the store");
-    symlink("deep", temp.join("shown/own")).unwrap();
-    up(&temp, "touch /d/new", "mounts: [\"./shown:/s:rw\", \"./shown/own:/d:rw\"]\n").expect(0);
-    assert!(temp.join("shown/deep/new").exists());
+    // So is what is shown.
+    symlink("store", temp.join("result")).unwrap();
+    symlink("/dev/full", temp.join("full")).unwrap();
+    fs::create_dir_all(temp.join("work")).unwrap();
+    let more = format!(
+        "mounts: [\"./shown:/s:rw\", \"./result:/r\", {{type: overlay, lower: [result, shown], target: /o}}]\ndevices: [\"{}:/dev/own\"]\n",
+        temp.join("full").display()
+    );
+    let ran = up(&temp, "cat /r/tool /o/tool; test -c /dev/own", &more).expect(0);
+    assert_eq!(ran.stdout, "of the storeof the store");
+    // This process's own names in /proc are gone through.
+    let text = format!(
+        "rootfs: {}\ncommand: cat\nstdin: /proc/self/cwd/../store/tool\n",
+        busybox_root().display()
+    );
+    let mut command = sixdocker();
+    let ran = run(command.current_dir(temp.join("work")).arg("up").arg(temp.write("c.yaml", text)));
+    assert_eq!(ran.expect(0).stdout, "of the store");
 }
 
 /// Where the manifest was reached through a link, that is the caller's word.

@@ -9,6 +9,7 @@ mod place;
 
 use std::fmt::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -18,7 +19,7 @@ use nix::sys::statfs::FsType;
 
 use super::text::Text;
 use crate::plan::{Bind, Init, KernelMount, Layer, MAPPED_MOUNTS, MountFlags, Root};
-use crate::sys::{self, Call, Fault, Result};
+use crate::sys::{self, Call, Fault, Named, Result};
 
 const OPEN: MountFlags =
     MountFlags { read_only: false, nosuid: false, nodev: false, noexec: false };
@@ -242,7 +243,8 @@ impl Tree {
         let unfit = Call::Mount.fault(Errno::EINVAL);
         let (dir, name) = self.top(AnchorKind::Ours, &bind.target).ok_or(unfit)?;
         let seen = sys::seen_at(AT_FDCWD, &bind.source)?;
-        if bind.mapped || bind.recursive || seen.st_mode & libc::S_IFMT != libc::S_IFCHR {
+        let node = seen.st_mode & libc::S_IFMT == libc::S_IFCHR && sys::is_kernels(&bind.source);
+        if bind.mapped || bind.recursive || !node {
             return Err(unfit);
         }
         self.place(&bind.target, bind.make_target, false)?;
@@ -282,7 +284,11 @@ impl Tree {
         }
         let place = self.place(&mount.target, mount.make_target, true)?;
         let options = mount.options.iter().map(|(key, value)| (key.as_str(), value.as_deref()));
-        let made = sys::filesystem(mount.fstype, options, mount.flags)?;
+        let made = if mount.fstype == "overlay" {
+            layered(mount)?
+        } else {
+            sys::filesystem(mount.fstype, options, mount.flags)?
+        };
         sys::move_mount(made.as_fd(), place.as_fd())?;
         let kind = if mount.fstype == "tmpfs" {
             self.ours.add(made.as_fd())?;
@@ -301,7 +307,7 @@ impl Tree {
         if mount.fstype == "tmpfs" {
             return Err(unfit);
         }
-        let mut options = Text::of(format_args!(""));
+        let mut options = Text::empty();
         for (n, (key, value)) in mount.options.iter().enumerate() {
             let comma = if n == 0 { "" } else { "," };
             match value {
@@ -366,12 +372,79 @@ impl Tree {
 /// A directory of an overlay's; it may be there from an earlier run, but as no link that somebody
 /// has laid there.
 fn layer(dir: BorrowedFd<'_>, name: &str, mode: u32) -> Result<OwnedFd> {
-    match sys::mkdirat(dir, Path::new(name), mode) {
-        Err(Fault { errno: Errno::EEXIST, .. }) => {}
-        Err(fault) => return Err(fault),
-        Ok(()) => sys::chmod(dir, Path::new(name), mode)?,
+    let open = |flags| sys::resolve_plain(dir, Path::new(name), flags);
+    match sys::mkdirat(dir, Path::new(name), 0o700) {
+        Err(Fault { errno: Errno::EEXIST, .. }) => open(DIRECTORY),
+        Err(fault) => Err(fault),
+        Ok(()) => {
+            let made = open(OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+            let mode = nix::sys::stat::Mode::from_bits_truncate(mode);
+            nix::sys::stat::fchmod(&made, mode).of(Call::Fchmod)?;
+            Ok(made)
+        }
     }
-    sys::resolve_plain(dir, Path::new(name), DIRECTORY)
+}
+
+/// As many layers as one option has room for.
+const LAYERS: usize = 48;
+
+/// An overlay whose layers are named by descriptor, so that no link is followed that was laid since
+/// they were looked at.
+fn layered(mount: &KernelMount) -> Result<OwnedFd> {
+    // An option has 256 bytes (fsconfig(2)), and so the names are short.
+    nix::unistd::chdir("/proc/self").of(Call::Chdir)?;
+    let mut held = [const { None }; LAYERS];
+    let mut free = held.iter_mut();
+    let (mut lower, mut upper, mut work) = (Text::empty(), Text::empty(), Text::empty());
+    for (key, value) in &mount.options {
+        let named = match key.as_str() {
+            "lowerdir" => &mut lower,
+            "upperdir" => &mut upper,
+            "workdir" => &mut work,
+            _ => continue,
+        };
+        each_layer(value.as_deref().unwrap_or_default(), |path| {
+            let place = free.next().ok_or(Call::Fsconfig.fault(Errno::E2BIG))?;
+            let layer = sys::open_unled(path, DIRECTORY, 0);
+            let layer = layer.map_err(|fault| Call::Fsconfig.fault(fault.errno))?;
+            let colon = if named.bytes().is_empty() { "" } else { ":" };
+            let number = std::os::fd::AsRawFd::as_raw_fd(place.insert(layer));
+            let written = write!(named, "{colon}fd/{number}");
+            written.map_err(|_| Call::Fsconfig.fault(Errno::E2BIG))
+        })?;
+    }
+    let options = mount.options.iter().map(|(key, value)| match key.as_str() {
+        "lowerdir" => (key.as_str(), Some(lower.as_str())),
+        "upperdir" => (key.as_str(), Some(upper.as_str())),
+        "workdir" => (key.as_str(), Some(work.as_str())),
+        _ => (key.as_str(), value.as_deref()),
+    });
+    sys::filesystem(mount.fstype, options, mount.flags)
+}
+
+/// Takes an option of overlay's apart, in which `\` stands before a colon that is none
+/// (Documentation/filesystems/overlayfs.rst).
+fn each_layer(value: &str, mut act: impl FnMut(&Path) -> Result<()>) -> Result<()> {
+    let (mut path, mut length) = ([0; libc::PATH_MAX.unsigned_abs() as usize], 0);
+    let mut bytes = value.bytes();
+    loop {
+        let byte = match bytes.next() {
+            Some(b'\\') => bytes.next(),
+            Some(b':') | None => {
+                let whole = path.get(..length).unwrap_or_default();
+                act(Path::new(std::ffi::OsStr::from_bytes(whole)))?;
+                if bytes.len() == 0 {
+                    return Ok(());
+                }
+                length = 0;
+                continue;
+            }
+            byte => byte,
+        };
+        let place = path.get_mut(length).ok_or(Call::Fsconfig.fault(Errno::ENAMETOOLONG))?;
+        *place = byte.unwrap_or_default();
+        length += 1;
+    }
 }
 
 fn is_root(path: &Path) -> bool {

@@ -12,10 +12,14 @@ pub(super) struct Text {
 }
 
 impl Text {
+    pub(super) fn empty() -> Self {
+        Self { bytes: [0; ROOM], length: 0 }
+    }
+
     /// What `format_args!` says. What does not fit is left out, so that what is made of it is
     /// refused by the kernel.
     pub(super) fn of(arguments: fmt::Arguments<'_>) -> Self {
-        let mut text = Self { bytes: [0; ROOM], length: 0 };
+        let mut text = Self::empty();
         _ = fmt::write(&mut text, arguments);
         text
     }

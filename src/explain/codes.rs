@@ -134,7 +134,7 @@ codes! {
         "What can't be enforced is refused, never ignored.",
         "Leave it out: user-mode networks, ports, DNS, maps of ids, caches, artifacts, hooks and other reports than JSON come later.";
     "planted_link": "A link leads on from where the sandbox may write.",
-        "A command of an earlier run may have laid it, and the runner would read, write or show something else. What the runner opens is reached through none of them; what is shown may be, where that shows nothing more. Where commands of other manifests write is not known.",
+        "A command of an earlier run may have laid it, and the runner would read, write or show something else. Where commands of other manifests write is not known.",
         "Remove the link; if it is your own, name what it leads to.";
     "second_document": "The file holds a second document.",
         "One file is one sandbox.",

@@ -6,7 +6,7 @@ use crate::diagnostic::{Place, Problem};
 use crate::host::Host;
 use crate::inputs::{Found, Inputs};
 use crate::manifest::{Degradable, Manifest, MountKind, RootSource, Write};
-use crate::plan::{Degraded, Hole, Opening, Origin, Plan, Step, is_kernels};
+use crate::plan::{Degraded, Hole, Opening, Origin, Plan, Step};
 use crate::source::Pointer;
 
 /// What every room of the planner sees, and where it leaves what it can't do.
@@ -19,17 +19,6 @@ pub(super) struct Draft<'a> {
     problems: Vec<Problem>,
     degraded: Vec<Degraded>,
     holes: Vec<Hole>,
-}
-
-/// What a path of the host's is named for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Use {
-    /// The runner opens it, who may do more than the command.
-    Open,
-    /// The command sees what stands there.
-    Show,
-    /// The command may write to what stands there.
-    ShowToWrite,
 }
 
 impl<'a> Draft<'a> {
@@ -57,64 +46,44 @@ impl<'a> Draft<'a> {
         self.inputs.real.get(path).map_or(path, PathBuf::as_path).to_owned()
     }
 
-    /// What of the host the sandbox shows, as it really is, and whether commands may write there.
-    fn shown(&self) -> Vec<(PathBuf, bool)> {
-        let (manifest, mut all) = (self.manifest, Vec::new());
-        for mount in &manifest.mounts {
-            match &mount.kind {
-                MountKind::Bind { source, .. } => all.push((source, !mount.read_only)),
-                MountKind::Overlay { lower, upper, .. } => {
-                    all.extend(lower.iter().map(|lower| (lower, false)));
-                    all.extend(upper.iter().map(|upper| (upper, !mount.read_only)));
-                }
-                _ => {}
-            }
-        }
-        if let RootSource::Dir(dir) = &manifest.rootfs.source {
-            all.push((dir, manifest.rootfs.write == Some(Write::Direct)));
-        }
-        if let Some(Write::Keep(dir)) = &manifest.rootfs.write {
-            all.push((dir, true));
-        }
-        all.into_iter().map(|(path, written)| (self.real(&self.path(path)), written)).collect()
+    /// The directories of the host that commands may write to, as they really are.
+    fn written(&self) -> Vec<PathBuf> {
+        let manifest = self.manifest;
+        let shown = manifest.mounts.iter().filter(|mount| !mount.read_only);
+        let shown = shown.filter_map(|mount| match &mount.kind {
+            MountKind::Bind { source, .. } => Some(source),
+            MountKind::Overlay { upper, .. } => upper.as_ref(),
+            _ => None,
+        });
+        let root = match (&manifest.rootfs.source, &manifest.rootfs.write) {
+            (RootSource::Dir(dir), Some(Write::Direct)) | (_, Some(Write::Keep(dir))) => Some(dir),
+            _ => None,
+        };
+        shown.chain(root).map(|path| self.real(&self.path(path))).collect()
     }
 
     /// Whether `real` stands where commands may write.
     pub(super) fn is_written(&self, real: &Path) -> bool {
-        self.shown().iter().any(|(dir, written)| *written && real.starts_with(dir))
+        self.written().iter().any(|dir| real.starts_with(dir))
     }
 
     /// Whoever runs inside may lay links where it writes: what the runner reads, writes or shows
-    /// must not be somewhere else for it. False where it may be, and that is noted.
-    pub(super) fn not_led_astray(&mut self, path: &Path, at: &Pointer, purpose: Use) -> bool {
+    /// must not be something else for it, not even something that is shown elsewhere: there it may
+    /// be covered, or read-only. False where a link was laid, and that is noted.
+    pub(super) fn not_led_astray(&mut self, path: &Path, at: &Pointer) -> bool {
         let links = self.inputs.links.get(path).map(Vec::as_slice).unwrap_or_default();
-        if links.is_empty() || is_kernels(path) {
+        if links.is_empty() {
             return true;
         }
-        let (real, shown) = (self.real(path), self.shown());
-        let laid = |(dir, written): &&(PathBuf, bool)| {
-            // The link that is a shown directory's own name stands beside it, not in it.
-            *written && links.iter().any(|link| link.starts_with(dir) && link != dir)
-        };
-        let Some((dir, _)) = shown.iter().find(laid) else { return true };
-        // Another one, not the very directory that the path names; the innermost one counts.
-        let above = shown.iter().filter(|(dir, _)| real.starts_with(dir) && real != *dir);
-        let above = above.max_by_key(|(dir, written)| (dir.as_os_str().len(), *written));
-        // What is read-only by its own name would be written by the link's.
-        let kept = |(dir, written): &(PathBuf, bool)| !written && dir.starts_with(&real);
-        let gains_nothing = match (purpose, above) {
-            (Use::Show, above) => above.is_some(),
-            (Use::ShowToWrite, Some((_, true))) => !shown.iter().any(kept),
-            _ => false,
-        };
-        if !gains_nothing {
-            let (from, to, dir) = (path.display(), real.display(), dir.display());
-            let text =
-                format!("{from} leads to {to} by a link in {dir}, where commands may lay some");
-            let help = format!("remove the link; if it is your own, name {to} instead");
-            self.wrong("planted_link", at, text, "leads elsewhere", help);
-        }
-        gains_nothing
+        // The link that is a shown directory's own name stands beside it, not in it.
+        let laid = |dir: &PathBuf| links.iter().any(|link| link.starts_with(dir) && link != dir);
+        let Some(dir) = self.written().into_iter().find(laid) else { return true };
+        let (from, to, dir) = (path.display(), self.real(path), dir.display());
+        let to = to.display();
+        let text = format!("{from} leads to {to} by a link in {dir}, where commands may lay some");
+        let help = format!("remove the link; if it is your own, name {to} instead");
+        self.wrong("planted_link", at, text, "leads elsewhere", help);
+        false
     }
 
     /// Something is wrong.

@@ -7,7 +7,7 @@ use crate::manifest::{FileContent, Network, RootSource};
 use crate::plan::{Init, Origin, Step};
 use crate::source::Pointer;
 
-use super::draft::{Draft, Use, asked, at, default, either, key, step};
+use super::draft::{Draft, asked, at, default, either, key, step};
 use super::exposure;
 use super::identity::{self, Identity};
 use super::isolation::hostname;
@@ -50,7 +50,7 @@ pub(super) fn content(
 
 /// The text of a file of the host's that the manifest wants read.
 pub(super) fn text(draft: &mut Draft<'_>, path: &Path, place: &Pointer) -> Option<String> {
-    if !draft.not_led_astray(path, place, Use::Open) {
+    if !draft.not_led_astray(path, place) {
         return None;
     }
     match draft.inputs.paths.get(path) {

@@ -9,7 +9,7 @@ use nix::sys::statfs::FsType;
 
 use crate::inputs::Found;
 use crate::manifest::{ErrorOutput, MountKind, Output, Tty, Userns};
-use crate::plan::{Attend, Init, Layer, MAPPED_MOUNTS, Root, Step};
+use crate::plan::{Attend, Init, Layer, MAPPED_MOUNTS, Root, Step, is_kernels};
 
 use super::draft::{Draft, default, step};
 
@@ -138,6 +138,6 @@ pub(super) fn map(draft: &Draft<'_>, init: &mut [Step<Init>], uid: u32) -> Vec<S
 /// It is there, and belongs to somebody: device nodes are open to all, and what is in /proc
 /// belongs to the processes.
 fn shows(draft: &Draft<'_>, source: &Path) -> bool {
-    let kernels = ["/dev", "/proc", "/sys"].iter().any(|dir| source.starts_with(dir));
+    let kernels = is_kernels(source) || source.starts_with("/sys");
     !kernels && draft.inputs.paths.get(source) != Some(&Found::Missing)
 }

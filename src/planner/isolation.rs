@@ -3,7 +3,7 @@
 use crate::manifest::{Degradable, Namespaces, Network, Proc, Sharing, Userns};
 use crate::plan::{Init, Namespace, Opening, Origin, Prepare, Spawn, Step};
 
-use super::draft::{Draft, Use, asked, at, default, either, key, step};
+use super::draft::{Draft, asked, at, default, either, key, step};
 use super::groups::Groups;
 use super::lacks;
 
@@ -189,7 +189,7 @@ pub(super) fn network(draft: &mut Draft<'_>) -> Vec<Step<Prepare>> {
         }
         Network::Path(path) => {
             let path = draft.path(path);
-            if draft.not_led_astray(&path, &origin.key, Use::Open) {
+            if draft.not_led_astray(&path, &origin.key) {
                 draft.source_exists(&path, &origin.key);
             }
             if !draft.host.privileged {

@@ -8,7 +8,7 @@ use crate::plan::{Bind, Init, KernelMount, MountFlags, Namespace, Opening, Origi
 use crate::source::Pointer;
 
 use super::dev::{device, pair};
-use super::draft::{Draft, Use, at, key, step};
+use super::draft::{Draft, at, key, step};
 use super::isolation::Isolation;
 use super::root::{Tree, Whose};
 use super::{dev, exposure, files, proc};
@@ -210,8 +210,7 @@ fn bind(
 ) -> Bind {
     let source = draft.path(source);
     let place = origin.key.key("source");
-    let purpose = if mount.read_only { Use::Show } else { Use::ShowToWrite };
-    if draft.not_led_astray(&source, &place, purpose) && !mount.optional {
+    if draft.not_led_astray(&source, &place) && !mount.optional {
         draft.source_exists(&source, &place);
     }
     exposure::seen(draft, &source, origin);
@@ -245,7 +244,7 @@ fn overlay(
     let lowers: Vec<PathBuf> = lower.iter().map(|path| draft.path(path)).collect();
     for (n, path) in lowers.iter().enumerate() {
         let place = place.key("lower").index(n);
-        if draft.not_led_astray(path, &place, Use::Show) {
+        if draft.not_led_astray(path, &place) {
             draft.directory_exists(path, &place);
         }
         exposure::seen(draft, path, &at(place));
@@ -277,7 +276,7 @@ fn overlay(
     let mut options = vec![pair("lowerdir", &list.join(":"))];
     for (name, word, path) in [("upperdir", "upper", upper), ("workdir", "work", work)] {
         let Some(path) = path.map(|path| draft.path(path)) else { continue };
-        if draft.not_led_astray(&path, &place.key(word), Use::ShowToWrite) {
+        if draft.not_led_astray(&path, &place.key(word)) {
             draft.directory_exists(&path, &place.key(word));
         }
         if word == "upper" {
@@ -336,7 +335,7 @@ pub(super) fn devices(draft: &mut Draft<'_>, tree: &mut Tree) -> Vec<Step<Init>>
     let mut steps = Vec::new();
     for (n, asked) in manifest.devices.iter().enumerate() {
         let origin = at(key("devices").index(n));
-        if !draft.not_led_astray(Path::new(&asked.source.0), &origin.key, Use::Open) {
+        if !draft.not_led_astray(Path::new(&asked.source.0), &origin.key) {
             continue;
         }
         check_device(draft, &asked.source.0, &origin.key);
@@ -350,11 +349,12 @@ pub(super) fn devices(draft: &mut Draft<'_>, tree: &mut Tree) -> Vec<Step<Init>>
                 "write `rw`, and let the node's mode decide",
             );
         }
-        if !dev::is_usual(&asked.source.0) {
+        let real = draft.real(Path::new(&asked.source.0)).to_string_lossy().into_owned();
+        if !dev::is_usual(&real) {
             exposure::device(draft, &asked.source.0, &origin);
         }
         let make_target = tree.place(draft, &asked.target.0, &origin);
-        let bind = Bind { make_target, ..device(&asked.source.0, &asked.target.0) };
+        let bind = Bind { make_target, ..device(&real, &asked.target.0) };
         steps.push(step(Init::Bind(bind), &origin));
     }
     steps

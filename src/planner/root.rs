@@ -8,7 +8,7 @@ use crate::manifest::{Degradable, RootSource, Size, Write};
 use crate::plan::{Bind, Init, Layer, MountFlags, Opening, Origin, Prepare, Root, Step};
 use crate::source::Pointer;
 
-use super::draft::{Draft, Use, at, default, either, key, step};
+use super::draft::{Draft, at, default, either, key, step};
 use super::exposure;
 use super::identity::Identity;
 
@@ -102,9 +102,7 @@ pub(super) fn choose(draft: &mut Draft<'_>, _identity: &Identity) -> Tree {
         RootSource::Dir(path) => {
             let path = draft.path(path);
             let place = key("rootfs").key("path");
-            let written = manifest.rootfs.write == Some(Write::Direct);
-            let purpose = if written { Use::ShowToWrite } else { Use::Show };
-            if draft.not_led_astray(&path, &place, purpose) {
+            if draft.not_led_astray(&path, &place) {
                 draft.directory_exists(&path, &place);
             }
             exposure::root(draft, &path, &at(place));
@@ -182,7 +180,7 @@ fn directory(draft: &mut Draft<'_>, tree: &mut Tree, path: PathBuf) {
         }
         Write::Keep(dir) => {
             let dir = draft.path(&dir);
-            if draft.not_led_astray(&dir, &place.key("keep"), Use::ShowToWrite) {
+            if draft.not_led_astray(&dir, &place.key("keep")) {
                 draft.directory_exists(&dir, &place.key("keep"));
             }
             exposure::changed(draft, &dir, Opening::KeptWrites, &at(place.clone()));

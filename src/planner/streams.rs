@@ -7,7 +7,7 @@ use crate::manifest::{ErrorOutput, Input, Output, Tty};
 use crate::plan::{Opening, Origin, Prepare, Step, Stream, is_kernels};
 use crate::source::Pointer;
 
-use super::draft::{Draft, Use, asked, at, default, either, key, step};
+use super::draft::{Draft, asked, at, default, either, key, step};
 use super::exposure;
 
 /// The three streams, and what must be opened for them.
@@ -118,7 +118,7 @@ fn file(
 ) -> Stream {
     let origin = asked(word);
     let path = draft.path(path);
-    if !draft.not_led_astray(&path, &origin.key, Use::Open) {
+    if !draft.not_led_astray(&path, &origin.key) {
         return Stream::File;
     }
     match draft.inputs.paths.get(&path) {
@@ -144,7 +144,7 @@ fn file(
 fn no_device_inside(draft: &mut Draft<'_>, path: &Path, at: &Pointer) {
     let real = draft.real(path);
     let device = matches!(draft.inputs.paths.get(path), Some(Found::Device(..)));
-    if device && !is_kernels(path) && draft.is_written(&real) {
+    if device && !is_kernels(&real) && draft.is_written(&real) {
         let text = format!("{} is a device, where commands may make some", path.display());
         draft.wrong("bad_path", at, text, "not a file", "remove it, or name the device in /dev");
     }
@@ -165,7 +165,7 @@ pub(super) fn report(draft: &mut Draft<'_>) -> Option<PathBuf> {
     if let Some(dir) = file.parent().map(|dir| draft.path(dir)) {
         draft.directory_exists(&dir, &place);
     }
-    if !draft.not_led_astray(&path, &place, Use::Open) {
+    if !draft.not_led_astray(&path, &place) {
         return Some(path);
     }
     no_device_inside(draft, &path, &place);
@@ -176,8 +176,7 @@ pub(super) fn report(draft: &mut Draft<'_>) -> Option<PathBuf> {
     }
     let what = match draft.inputs.paths.get(&path) {
         Some(Found::Directory) => "a directory",
-        Some(Found::Other(what)) if !is_kernels(&path) => what,
-        _ if is_kernels(&path) => return Some(path),
+        Some(Found::Other(what)) if !is_kernels(&draft.real(&path)) => what,
         _ => return Some(draft.real(&path)),
     };
     let text = format!("{} is {what}, and the report is written to a file", path.display());

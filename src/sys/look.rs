@@ -159,8 +159,8 @@ pub fn has_attribute(path: &std::ffi::CStr, name: &std::ffi::CStr, value: &[u8])
 /// relative path is relative to.
 ///
 /// Unlike realpath(3) it tells the links: whoever may write to a directory may lay them there. What
-/// /proc shows as links are none (proc_pid_fd(5), proc_pid_root(5)): they lead to what is open, and
-/// not to what bears that name here.
+/// /proc shows as links of others is none (proc_pid_fd(5), proc_pid_root(5)): they lead to what is
+/// open there, and not to what bears that name here.
 #[must_use]
 pub fn real(from: &Path, path: &Path) -> Option<(PathBuf, Vec<PathBuf>)> {
     // The kernel follows no more (path_resolution(7)).
@@ -174,8 +174,8 @@ pub fn real(from: &Path, path: &Path) -> Option<(PathBuf, Vec<PathBuf>)> {
             continue;
         }
         at.push(&part);
-        // Nothing stands below what is not there.
-        if gone || at.starts_with("/proc") {
+        // Nothing stands below what is not there. What is this process's own leads where it reads.
+        if gone || (at.starts_with("/proc") && (rest.is_empty() || !is_own(&at))) {
             continue;
         }
         match std::fs::read_link(&at) {
@@ -191,6 +191,16 @@ pub fn real(from: &Path, path: &Path) -> Option<(PathBuf, Vec<PathBuf>)> {
         }
     }
     Some((at, links))
+}
+
+/// A link of /proc's that leads this process where it reads: it may be gone through, but at the
+/// end of a path it is what is open.
+fn is_own(path: &Path) -> bool {
+    ["/proc/self", "/proc/thread-self"].iter().any(|own| {
+        path.strip_prefix(own).is_ok_and(|rest| {
+            ["cwd", "root"].iter().any(|word| rest == Path::new(word)) || rest.starts_with("fd")
+        })
+    })
 }
 
 /// The parts of a path, the last one first.
