@@ -57,10 +57,12 @@ fn document(text: &str) -> Result<Document, Vec<Problem>> {
     Document::read(&Source::new("generated", text))
 }
 
-/// What is wrong with a manifest, but for its contradictions with itself.
+/// What is wrong with a manifest, but for its contradictions with itself and for zeros: what no
+/// schema knows of.
 fn typed(document: &Document, variables: &Variables) -> Vec<Problem> {
     let problems = Manifest::read(document, variables).err().unwrap_or_default();
-    problems.into_iter().filter(|one| one.label != "contradicts another key").collect()
+    let beyond = ["contradicts another key", "too little"];
+    problems.into_iter().filter(|one| !beyond.contains(&one.label.as_str())).collect()
 }
 
 #[test]
