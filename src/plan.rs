@@ -440,6 +440,10 @@ pub enum CgroupVersion {
     V2,
 }
 
+/// As many lower layers as one option of overlay has room for (256 bytes, fsconfig(2)), each named
+/// by its descriptor.
+pub const OVERLAY_LAYERS: usize = 40;
+
 /// A name that the kernel gives to what is open, or to a device: no directory of anybody's.
 #[must_use]
 pub fn is_kernels(path: &Path) -> bool {

@@ -18,7 +18,9 @@ use nix::libc;
 use nix::sys::statfs::FsType;
 
 use super::text::Text;
-use crate::plan::{Bind, Init, KernelMount, Layer, MAPPED_MOUNTS, MountFlags, Root};
+use crate::plan::{
+    Bind, Init, KernelMount, Layer, MAPPED_MOUNTS, MountFlags, OVERLAY_LAYERS, Root,
+};
 use crate::sys::{self, Call, Fault, Named, Result};
 
 const OPEN: MountFlags =
@@ -385,15 +387,12 @@ fn layer(dir: BorrowedFd<'_>, name: &str, mode: u32) -> Result<OwnedFd> {
     }
 }
 
-/// As many layers as one option has room for.
-const LAYERS: usize = 48;
-
 /// An overlay whose layers are named by descriptor, so that no link is followed that was laid since
 /// they were looked at.
 fn layered(mount: &KernelMount) -> Result<OwnedFd> {
     // An option has 256 bytes (fsconfig(2)), and so the names are short.
     nix::unistd::chdir("/proc/self").of(Call::Chdir)?;
-    let mut held = [const { None }; LAYERS];
+    let mut held = [const { None }; OVERLAY_LAYERS + 2];
     let mut free = held.iter_mut();
     let (mut lower, mut upper, mut work) = (Text::empty(), Text::empty(), Text::empty());
     for (key, value) in &mount.options {

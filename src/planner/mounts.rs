@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::inputs::Found;
 use crate::manifest::{AbsolutePath, FileContent, Mode, Mount, MountKind, Size, Tmpfs};
-use crate::plan::{Bind, Init, KernelMount, MountFlags, Namespace, Opening, Origin, Step};
+use crate::plan::{
+    Bind, Init, KernelMount, MountFlags, Namespace, OVERLAY_LAYERS, Opening, Origin, Step,
+};
 use crate::source::Pointer;
 
 use super::dev::{device, pair};
@@ -248,6 +250,11 @@ fn overlay(
             draft.directory_exists(path, &place);
         }
         exposure::seen(draft, path, &at(place));
+    }
+    if lowers.len() > OVERLAY_LAYERS {
+        let text = format!("{} lower layers, and {OVERLAY_LAYERS} fit into a mount", lowers.len());
+        let help = "put several into one directory";
+        draft.wrong("bad_mount", &place.key("lower"), text, "too many", help);
     }
     match (upper, work) {
         (None, None) if lowers.len() < 2 => {
