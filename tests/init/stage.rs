@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use sixdocker::execute::init::{self, Outside, Ready};
@@ -89,12 +90,17 @@ impl Stage {
             }
             Twin::Parent(pid, _) => {
                 drop((theirs, wait, ready));
+                // An init that has given up by now hears nothing any more.
+                let say = |word: &[u8]| match sys::write_once(go.as_fd(), word) {
+                    Err(Fault { errno: Errno::EPIPE, .. }) => {}
+                    said => said.unwrap(),
+                };
                 if self.attended && !plan.attend.is_empty() {
                     plan.attend.iter().for_each(|step| attend(&step.action, pid));
-                    sys::write_once(go.as_fd(), &[init::ATTENDED]).unwrap();
+                    say(&[init::ATTENDED]);
                 }
                 if self.go {
-                    sys::write_once(go.as_fd(), &init::go(&outside)).unwrap();
+                    say(&init::go(&outside));
                 }
                 drop(go);
                 finish(pid, &ours, &output)
