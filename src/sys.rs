@@ -75,7 +75,7 @@ calls! {
     LandlockRestrictSelf = "landlock_restrict_self", Mkdir = "mkdir", Mount = "mount",
     MountSetattr = "mount_setattr", MoveMount = "move_mount", Newgidmap = "newgidmap",
     Newuidmap = "newuidmap", Open = "open", OpenTree = "open_tree", Openat2 = "openat2",
-    Personality = "personality", Pipe = "pipe", PivotRoot = "pivot_root", Poll = "poll",
+    Personality = "personality", PidfdOpen = "pidfd_open", Pipe = "pipe", PivotRoot = "pivot_root", Poll = "poll",
     Prctl = "prctl", Read = "read", Readlink = "readlink", Recvmsg = "recvmsg", Rmdir = "rmdir", SchedSetscheduler = "sched_setscheduler",
     Seccomp = "seccomp", Sendmsg = "sendmsg", Setgroups = "setgroups",
     Sethostname = "sethostname", Setns = "setns", Setpriority = "setpriority",

@@ -8,8 +8,9 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::{Call, Fault, Result, prctl};
+use super::{Call, Fault, Named, Result, prctl};
 
 /// Which of two a process is after a clone.
 #[derive(Debug)]
@@ -141,8 +142,24 @@ pub fn kill(pid: i32, signal: i32) -> Result<()> {
 
 /// Nobody has this pid here. A pid of another PID namespace may be somebody's there.
 #[must_use]
-pub fn is_dead(pid: i32) -> bool {
+pub fn is_gone(pid: i32) -> bool {
     kill(pid, 0) == Err(Call::Kill.fault(Errno::ESRCH))
+}
+
+/// Nobody has this pid here, or one who has ended and was not waited for. Takes ten times as long
+/// as [`is_gone`], 4 us.
+#[must_use]
+pub fn is_dead(pid: i32) -> bool {
+    is_gone(pid) || has_ended(pid).unwrap_or(false)
+}
+
+/// A process's descriptor can be read once it has ended (pidfd_open(2)).
+fn has_ended(pid: i32) -> Result<bool> {
+    // SAFETY: no pointers.
+    let returned = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let pidfd = Call::PidfdOpen.fd(returned)?;
+    let mut awaited = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+    Ok(poll(&mut awaited, PollTimeout::ZERO).of(Call::Poll)? > 0)
 }
 
 /// Sets the umask; the one that was.
