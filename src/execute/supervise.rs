@@ -147,9 +147,12 @@ impl<'p> Watch<'p> {
 
     fn awaited(&self) -> Vec<(Of, (BorrowedFd<'_>, PollFlags))> {
         let read = |fd| (fd, PollFlags::POLLIN);
+        // An init that becomes the command or gives up closes the line. What it told before is
+        // heard then: to wake this process takes init 10 us.
+        let told = if self.plan.spawn.is_some() { PollFlags::POLLIN } else { PollFlags::empty() };
         // What init tells, and its end, count before what is asked at the same time.
         let mut awaited = Vec::with_capacity(8);
-        awaited.extend(self.line.as_ref().map(|line| (Of::Line, read(line.as_fd()))));
+        awaited.extend(self.line.as_ref().map(|line| (Of::Line, (line.as_fd(), told))));
         if !self.child.is_dead() {
             awaited.push((Of::Child, read(self.child.as_fd())));
             awaited.extend(self.limits.event().map(|event| (Of::Memory, read(event))));
