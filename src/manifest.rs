@@ -4,8 +4,10 @@
 //! and constraints. Reading, the schema and `explain` all come from them.
 
 mod contradictions;
+pub mod devices;
 mod environment;
 mod fault;
+pub mod files;
 pub mod limits;
 pub mod mounts;
 pub mod network;
@@ -15,7 +17,11 @@ mod reader;
 pub mod rootfs;
 pub mod scalar;
 pub mod security;
+pub mod streams;
+pub mod tmpfs;
+pub mod ulimits;
 mod variables;
+pub mod vars;
 mod walk;
 mod words;
 
@@ -33,17 +39,21 @@ use scalar::HostPath;
 use crate::diagnostic::Problem;
 use crate::source::{Document, Entry, Node, Pointer, Value};
 
+pub use devices::Device;
 pub use environment::Environment;
+pub use files::{File, FileContent};
 pub use limits::{Cgroup, CgroupManager, CpuSet, Io, Limits};
-pub use mounts::{Device, File, FileContent, Mount, MountKind, Proc, Tmpfs};
+pub use mounts::{Mount, MountKind, Proc};
 pub use network::{Degradable, Namespaces, Network, Sharing, SysctlValue, Userns};
-pub use process::{
-    Command, EnvPattern, ErrorOutput, Input, Output, Report, Tty, Ulimit, UlimitValue, Var,
-};
+pub use process::{Command, EnvPattern, Report};
 pub use rootfs::{RootSource, Rootfs, Write};
 pub use scalar::{AbsolutePath, Duration, Hostname, Id, Mode, Name, OneOrMany, Signal, Size, User};
 pub use security::{Landlock, Refusal, Seccomp, SeccompBase, Security, SecurityLevel};
+pub use streams::{ErrorOutput, Input, Output, Tty};
+pub use tmpfs::Tmpfs;
+pub use ulimits::{Ulimit, UlimitValue};
 pub use variables::Variables;
+pub use vars::Var;
 
 type OomScore = Ranged<-1000, 1000>;
 type Niceness = Ranged<-20, 19>;
@@ -150,7 +160,7 @@ pub struct Manifest {
     pub tmpfs: Vec<Tmpfs>,
     /// Files written inside, and never on the host: a text, or a mapping.
     #[serde(default, deserialize_with = "few")]
-    #[schemars(schema_with = "keyed::<mounts::FilePath, File>", example = json!({"/etc/motd": "hello\n"}))]
+    #[schemars(schema_with = "keyed::<files::FilePath, File>", example = json!({"/etc/motd": "hello\n"}))]
     pub files: BTreeMap<AbsolutePath, File>,
     /// Devices of the host: `DEVICE[:TARGET][:rw]`.
     #[serde(default, deserialize_with = "few")]
@@ -171,7 +181,7 @@ pub struct Manifest {
     pub limits: Limits,
     /// Limits of setrlimit(2): a number, `unlimited`, or soft and hard.
     #[serde(default)]
-    #[schemars(schema_with = "process::ulimits_schema", example = json!({"nofile": 1024, "core": 0}))]
+    #[schemars(schema_with = "ulimits::schema", example = json!({"nofile": 1024, "core": 0}))]
     pub ulimits: BTreeMap<Ulimit, UlimitValue>,
     /// How readily the kernel kills the command when memory runs out; by default as the caller, but
     /// no less than an ordinary process.

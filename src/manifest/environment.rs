@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::fault::{Fault, shown};
 use super::limits::plain_text;
 use super::notation::{Notation, described, notation};
-use super::process::AS_WRITTEN;
+use super::vars::AS_WRITTEN;
 
 /// Variables in the order of the manifest; no value: taken from the caller.
 #[derive(Clone, Debug, PartialEq, Default)]

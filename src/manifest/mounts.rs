@@ -1,16 +1,14 @@
-//! The sections `mounts`, `tmpfs`, `files` and `devices`.
+//! The section `mounts`, and which /proc there is.
 
-use std::fmt;
 use std::path::PathBuf;
 
-use schemars::{JsonSchema, Schema, json_schema};
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::fault::{Fault, shown};
-use super::notation::{
-    Notation, ShortOrLong, Written, notation, one_of, short_or_long, text_schema,
-};
+use super::files::{FILE_MODE, FileContent, content};
+use super::notation::{Notation, ShortOrLong, Written, one_of, short_or_long, text_schema};
 use super::scalar::{HostPath, tilde};
 use super::{AbsolutePath, Mode, Size};
 
@@ -71,37 +69,6 @@ pub enum Proc {
     Outer,
     /// None.
     None,
-}
-
-/// One file written inside.
-#[derive(Clone, Debug, PartialEq)]
-pub struct File {
-    pub content: FileContent,
-    pub mode: Mode,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum FileContent {
-    Text(String),
-    /// Read from this file of the host when the plan is made.
-    Source(PathBuf),
-}
-
-/// `"/tmp[:size=64m,mode=1777]"`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tmpfs {
-    pub target: AbsolutePath,
-    pub size: Option<Size>,
-    pub mode: Option<Mode>,
-}
-
-/// `"/dev/kvm[:DST][:rwm]"`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Device {
-    pub source: AbsolutePath,
-    pub target: AbsolutePath,
-    pub read: bool,
-    pub write: bool,
 }
 
 /// What a mount is.
@@ -348,29 +315,6 @@ fn meaningless(kind: MountType, key: &str) -> Fault {
         .at(key)
 }
 
-/// The content of a file: exactly one of the two.
-fn content(text: Option<String>, source: Option<HostPath>) -> Result<FileContent, Fault> {
-    match (text, source) {
-        (Some(text), None) => Ok(FileContent::Text(text)),
-        (None, Some(path)) => Ok(FileContent::Source(path.0)),
-        (Some(_), Some(_)) => Err(Fault::new(
-            "contradiction",
-            "`content` and `source` exclude each other",
-            "not both",
-        )
-        .help("keep one of them")
-        .at("source")),
-        (None, None) => Err(Fault::new(
-            "missing_key",
-            "the file has no content",
-            "`content` or `source` is missing",
-        )
-        .help("write `content: TEXT`, or `source: FILE`")),
-    }
-}
-
-const FILE_MODE: Mode = Mode(0o444);
-
 impl ShortOrLong for Mount {
     const WANTED: &'static str = "`SOURCE:TARGET[:rw]`, or a mapping";
     type Long = MountMap;
@@ -516,175 +460,3 @@ fn bad_option(text: &str, option: &str) -> Fault {
     )
     .help("write `ro` (the default) or `rw`; the long form takes the others")
 }
-
-/// The path of a file of `files`.
-pub(crate) struct FilePath(AbsolutePath);
-
-impl Notation for FilePath {
-    const WANTED: &'static str = AbsolutePath::WANTED;
-    const KEY: bool = true;
-
-    fn pattern() -> String {
-        AbsolutePath::pattern()
-    }
-
-    fn read(text: &str) -> Result<Self, Fault> {
-        AbsolutePath::read(text).map(Self)
-    }
-}
-
-impl fmt::Display for FilePath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// The long form of a file.
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(extend("oneOf" = one_of("content", "source")))]
-pub(crate) struct FileMap {
-    /// What stands in the file; by default the content of `source`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", example = &"hello\n")]
-    content: Option<String>,
-    /// A file of the host whose content it gets; none by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = &"./config.toml")]
-    source: Option<HostPath>,
-    /// The mode of the file.
-    #[serde(default = "file_mode")]
-    #[schemars(example = &"0600")]
-    mode: Mode,
-}
-
-fn file_mode() -> Mode {
-    FILE_MODE
-}
-
-impl ShortOrLong for File {
-    const WANTED: &'static str = "a text, or a mapping";
-    type Long = FileMap;
-
-    fn short_schema() -> Vec<Schema> {
-        vec![json_schema!({"type": "string"})]
-    }
-
-    fn short(text: &str) -> Result<Self, Fault> {
-        Ok(Self { content: FileContent::Text(text.to_owned()), mode: FILE_MODE })
-    }
-
-    fn long(long: FileMap) -> Result<Self, Fault> {
-        Ok(Self { content: content(long.content, long.source)?, mode: long.mode })
-    }
-
-    fn written(&self) -> Written<FileMap> {
-        let (content, source) = match &self.content {
-            FileContent::Text(text) if self.mode == FILE_MODE => {
-                return Written::Short(text.clone());
-            }
-            FileContent::Text(text) => (Some(text.clone()), None),
-            FileContent::Source(path) => (None, Some(HostPath(path.clone()))),
-        };
-        Written::Long(FileMap { content, source, mode: self.mode })
-    }
-}
-short_or_long!(File);
-
-impl Notation for Tmpfs {
-    const WANTED: &'static str = "a path with options, such as `/tmp:size=64m`";
-
-    fn pattern() -> String {
-        let option = format!("(size={}|mode=0?[0-7]{{3,4}})", Size::PATTERN);
-        format!("^{}(:{option}(,{option})*)?$", AbsolutePath::components(":"))
-    }
-
-    fn read(text: &str) -> Result<Self, Fault> {
-        let (target, options) = match text.split_once(':') {
-            Some((target, options)) => (target, Some(options)),
-            None => (text, None),
-        };
-        let mut tmpfs = Self { target: AbsolutePath::read(target)?, size: None, mode: None };
-        for option in options.into_iter().flat_map(|options| options.split(',')) {
-            match option.split_once('=') {
-                Some(("size", size)) => tmpfs.size = Some(Size::read(size)?),
-                Some(("mode", mode)) => tmpfs.mode = Some(Mode::read(mode)?),
-                _ => {
-                    let text = format!("{} is neither `size=…` nor `mode=…`", shown(option));
-                    return Err(Fault::value(text, "unknown option")
-                        .help("write, for example, `/tmp:size=64m,mode=1777`"));
-                }
-            }
-        }
-        Ok(tmpfs)
-    }
-}
-
-impl fmt::Display for Tmpfs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.target.fmt(f)?;
-        let size = self.size.map(|size| format!("size={size}"));
-        let mode = self.mode.map(|mode| format!("mode={mode}"));
-        let options: Vec<String> = size.into_iter().chain(mode).collect();
-        if options.is_empty() { Ok(()) } else { write!(f, ":{}", options.join(",")) }
-    }
-}
-
-impl Notation for Device {
-    const WANTED: &'static str = "a device such as `/dev/kvm`";
-
-    fn pattern() -> String {
-        let path = AbsolutePath::components(":");
-        format!("^{path}(:{path})?(:[rwm]+)?$")
-    }
-
-    fn read(text: &str) -> Result<Self, Fault> {
-        let mut parts: Vec<&str> = text.split(':').collect();
-        let access = match parts.as_slice() {
-            [_, last] | [_, _, last] if !last.starts_with('/') || parts.len() == 3 => parts.pop(),
-            _ => None,
-        };
-        let allowed = access.unwrap_or("rw");
-        if allowed.is_empty() || !allowed.chars().all(|c| matches!(c, 'r' | 'w' | 'm')) {
-            return Err(Fault::value(
-                format!(
-                    "{} ends in {}, which is not made of `r`, `w`, `m`",
-                    shown(text),
-                    shown(allowed)
-                ),
-                "not an access",
-            )
-            .help("write, for example, `/dev/kvm` or `/dev/kvm:/dev/kvm:rw`"));
-        }
-        let paths = parts.into_iter().map(AbsolutePath::read).collect::<Result<Vec<_>, _>>()?;
-        let (source, target) = match paths.as_slice() {
-            [source] => (source, source),
-            [source, target] => (source, target),
-            _ => {
-                return Err(Fault::value(
-                    format!("{} has too many parts", shown(text)),
-                    "too many parts",
-                )
-                .help("write `DEVICE[:TARGET][:rw]`"));
-            }
-        };
-        let (read, write) = (allowed.contains('r'), allowed.contains('w'));
-        Ok(Self { source: source.clone(), target: target.clone(), read, write })
-    }
-}
-
-impl fmt::Display for Device {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.fmt(f)?;
-        if self.source != self.target {
-            write!(f, ":{}", self.target)?;
-        }
-        match (self.read, self.write) {
-            (true, true) => Ok(()),
-            (true, false) => f.write_str(":r"),
-            (false, true) => f.write_str(":w"),
-            (false, false) => f.write_str(":m"),
-        }
-    }
-}
-notation!(Tmpfs, Device, FilePath);

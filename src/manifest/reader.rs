@@ -11,7 +11,7 @@ use serde::de::{
 };
 
 use super::fault::{Fault, unknown_word};
-use super::process::AS_WRITTEN;
+use super::vars::AS_WRITTEN;
 use crate::diagnostic::{Place, Problem};
 use crate::source::{Kind, Node, Pointer, Scalar, Style, Value};
 

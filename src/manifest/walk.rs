@@ -14,8 +14,8 @@ use super::{
     AbsolutePath, Cgroup, CgroupManager, Command, CpuSet, Degradable, Device, Duration, EnvPattern,
     Environment, ErrorOutput, File, Hostname, Id, Input, Landlock, Mode, Mount, Name, Network,
     Output, Proc, Report, Rootfs, Seccomp, Security, SecurityLevel, Sharing, Signal, Size,
-    SysctlValue, Tmpfs, Tty, UlimitValue, User, Userns, Var, Write, environment, limits, mounts,
-    network, process, security, variables,
+    SysctlValue, Tmpfs, Tty, UlimitValue, User, Userns, Var, Write, environment, files, limits,
+    mounts, network, process, security, ulimits, variables,
 };
 use crate::diagnostic::{MOST, Place, Problem};
 use crate::schema;
@@ -278,14 +278,14 @@ fn read_as(name: &str, node: &Node) -> Option<Result<(), Refusal>> {
         Output,
         ErrorOutput,
         UlimitValue,
-        process::LimitNumber,
+        ulimits::LimitNumber,
         process::ReportFormat,
         Report,
         Environment,
         environment::EnvName,
         environment::Assignment,
         Mount,
-        mounts::FilePath,
+        files::FilePath,
         mounts::MountType,
         Proc,
         File,

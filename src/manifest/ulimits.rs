@@ -1,0 +1,170 @@
+//! Resource limits of single processes.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use super::fault::Fault;
+use super::limits::plain_text;
+use super::notation::{Notation, ShortOrLong, Written, short_or_long, text_schema};
+
+/// A resource of setrlimit(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ulimit {
+    As,
+    Core,
+    Cpu,
+    Data,
+    Fsize,
+    Locks,
+    Memlock,
+    Msgqueue,
+    Nice,
+    Nofile,
+    Nproc,
+    Rss,
+    Rtprio,
+    Rttime,
+    Sigpending,
+    Stack,
+}
+
+impl Ulimit {
+    /// Its word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::As => "as",
+            Self::Core => "core",
+            Self::Cpu => "cpu",
+            Self::Data => "data",
+            Self::Fsize => "fsize",
+            Self::Locks => "locks",
+            Self::Memlock => "memlock",
+            Self::Msgqueue => "msgqueue",
+            Self::Nice => "nice",
+            Self::Nofile => "nofile",
+            Self::Nproc => "nproc",
+            Self::Rss => "rss",
+            Self::Rtprio => "rtprio",
+            Self::Rttime => "rttime",
+            Self::Sigpending => "sigpending",
+            Self::Stack => "stack",
+        }
+    }
+}
+
+/// Soft and hard limit; `None` is unlimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UlimitValue {
+    pub soft: Option<u64>,
+    pub hard: Option<u64>,
+}
+
+impl Ulimit {
+    const ALL: &[(&str, &str)] = &[
+        ("as", "Address space in bytes; the caller's by default."),
+        ("core", "Core dumps in bytes; none by default."),
+        ("cpu", "Processor time in seconds, of one process; the caller's by default."),
+        ("data", "Data segment in bytes; the caller's by default."),
+        ("fsize", "Size of a file that is written, in bytes; the caller's by default."),
+        ("locks", "File locks; the caller's by default."),
+        ("memlock", "Locked memory in bytes; by default the caller's, at most 8 MiB."),
+        ("msgqueue", "POSIX message queues in bytes; by default the caller's, at most 819200."),
+        ("nice", "How far the nice value may be raised; by default not at all."),
+        ("nofile", "Open files; by default 1024, which may be raised to 524288."),
+        ("nproc", "Processes of the user; by default 4096 where no control group counts them."),
+        ("rss", "Resident memory in bytes, without effect on Linux; the caller's by default."),
+        ("rtprio", "Real-time priority; none by default."),
+        ("rttime", "Real-time processor time in microseconds; the caller's by default."),
+        ("sigpending", "Queued signals; by default the caller's, at most 131072."),
+        ("stack", "Stack in bytes; by default the caller's, or 8 MiB where that is unlimited."),
+    ];
+}
+
+/// The schema of `ulimits`: each resource is a key of its own, so that editors complete it.
+pub(crate) fn schema(generator: &mut SchemaGenerator) -> Schema {
+    let value = generator.subschema_for::<UlimitValue>();
+    let mut properties = serde_json::Map::new();
+    for (name, meaning) in Ulimit::ALL {
+        let mut of = value.clone();
+        of.insert("description".to_owned(), (*meaning).into());
+        of.insert("examples".to_owned(), serde_json::json!([1024]));
+        properties.insert((*name).to_owned(), of.into());
+    }
+    json_schema!({"type": "object", "properties": properties, "additionalProperties": false})
+}
+
+/// What is more is unlimited.
+const MOST_LIMIT: u64 = 999_999_999_999_999_999;
+
+plain_text!(
+    LimitNumber,
+    "a number or `unlimited`",
+    r"^(0*[0-9]{1,18}|unlimited)$",
+    Some((0, MOST_LIMIT)),
+    |text| text == "unlimited"
+        || text.bytes().all(|b| b.is_ascii_digit())
+            && text.parse::<u64>().is_ok_and(|number| number <= MOST_LIMIT),
+    "write a number, or `unlimited`"
+);
+
+impl LimitNumber {
+    fn value(&self) -> Option<u64> {
+        self.0.parse().ok()
+    }
+
+    fn of(value: Option<u64>) -> Self {
+        Self(value.map_or_else(|| "unlimited".to_owned(), |number| number.to_string()))
+    }
+}
+
+/// The long form of a resource limit.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UlimitMap {
+    /// The limit that is enforced.
+    #[schemars(example = 1024)]
+    soft: LimitNumber,
+    /// The most that the command may raise it to.
+    #[schemars(example = 4096)]
+    hard: LimitNumber,
+}
+
+impl ShortOrLong for UlimitValue {
+    const WANTED: &'static str = "a number, `unlimited`, or a mapping of `soft` and `hard`";
+    const INTEGERS: bool = true;
+    type Long = UlimitMap;
+
+    fn short_schema() -> Vec<Schema> {
+        vec![
+            json_schema!({"type": "integer", "minimum": 0, "maximum": MOST_LIMIT}),
+            text_schema(&LimitNumber::pattern(), Self::WANTED),
+        ]
+    }
+
+    fn short(text: &str) -> Result<Self, Fault> {
+        let both = LimitNumber::read(text)?.value();
+        Ok(Self { soft: both, hard: both })
+    }
+
+    fn number(number: u64) -> Result<Self, Fault> {
+        Self::short(&number.to_string())
+    }
+
+    fn long(long: UlimitMap) -> Result<Self, Fault> {
+        Ok(Self { soft: long.soft.value(), hard: long.hard.value() })
+    }
+
+    fn written(&self) -> Written<UlimitMap> {
+        match self.soft {
+            Some(number) if self.soft == self.hard => Written::Number(number),
+            None if self.hard.is_none() => Written::Short("unlimited".to_owned()),
+            _ => Written::Long(UlimitMap {
+                soft: LimitNumber::of(self.soft),
+                hard: LimitNumber::of(self.hard),
+            }),
+        }
+    }
+}
+short_or_long!(UlimitValue);
