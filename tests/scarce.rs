@@ -232,6 +232,10 @@ fn a_report_that_does_not_fit_is_told_and_leaves_no_part() {
         assert!(!ran.stdout.contains("report"), "{ran:?}");
     }
     case.run_apart(&format!("{SMALL}\"$@\" && test -s $HERE/small/report.json")).expect(0);
+    // Nor does that of an earlier run stay, which would be taken for this one's.
+    let ran = case.run_apart(&format!("{SMALL}\"$@\" && {FULL}\"$@\"; ls $HERE/small"));
+    let ran = ran.says("No space left");
+    assert_eq!(ran.stdout, "all\n", "{ran:?}");
 }
 
 #[test]

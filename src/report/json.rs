@@ -424,12 +424,15 @@ impl Place {
         }
     }
 
-    /// Writes a report: a regular file is whole at every moment, old or new; a pipe or device gets
-    /// it as it is.
+    /// Writes a report: a regular file is whole at every moment, old or new, and no old one stays
+    /// that would be taken for this run's; a pipe or device gets it as it is.
     pub fn write(&self, report: &Report) -> io::Result<()> {
         let text = crate::render::json_text(report);
         match self {
-            Self::File(dir, name) => replace(&held(dir).join(name), text.as_bytes()),
+            Self::File(dir, name) => {
+                let path = held(dir).join(name);
+                replace(&path, text.as_bytes()).inspect_err(|_| _ = fs::remove_file(&path))
+            }
             Self::Special(file) => {
                 let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
                 let mut options = fs::OpenOptions::new();
