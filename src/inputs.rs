@@ -34,6 +34,8 @@ pub struct Inputs {
     pub base: PathBuf,
     /// The file's stem: the default name.
     pub stem: String,
+    /// The manifest's own file, where it lies in one.
+    pub file: Option<PathBuf>,
     /// The caller's environment.
     pub environment: BTreeMap<String, String>,
     /// Which of stdin, stdout and stderr are terminals.

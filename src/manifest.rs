@@ -292,6 +292,21 @@ impl Manifest {
         }
         reader::read_root(&root).ok().map(|manifest| (manifest, faulty))
     }
+
+    /// The directories and files of the host that it lets the command write to, as it names them.
+    pub fn written(&self) -> impl Iterator<Item = &PathBuf> {
+        let shown = self.mounts.iter().filter(|mount| !mount.read_only);
+        let shown = shown.filter_map(|mount| match &mount.kind {
+            MountKind::Bind { source, .. } => Some(source),
+            MountKind::Overlay { upper, .. } => upper.as_ref(),
+            _ => None,
+        });
+        let root = match (&self.rootfs.source, &self.rootfs.write) {
+            (RootSource::Dir(dir), Some(Write::Direct)) | (_, Some(Write::Keep(dir))) => Some(dir),
+            _ => None,
+        };
+        shown.chain(root)
+    }
 }
 
 /// What a key of docker, compose, OCI, systemd or nsjail is called here.

@@ -45,6 +45,8 @@ fn inputs() -> Inputs {
     let profile = r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#;
     let more = [
         ("/m/open.json", Found::File(Some(profile.into()))),
+        ("/m/profiles/open.json", Found::File(Some(profile.into()))),
+        ("/m/profiles", Found::Directory),
         ("/m/env", Found::File(Some("GIVEN=1\nFROM_CALLER\n".into()))),
         ("/m/alias", Found::Directory),
         ("/etc", Found::Directory),
@@ -136,6 +138,12 @@ fn openings() -> Vec<(Opening, Value, &'static str)> {
         (O::WritableFiles, json!({"stdout": "./output"}), user),
         (O::SystemFiles, mount(json!("/usr/local:/usr/local:rw")), user),
         (O::SystemFiles, mount(json!("./alias:/host:rw")), user),
+        (O::OwnRules, mount(json!("/m:/host:rw")), user),
+        (
+            O::OwnRules,
+            json!({"mounts": ["/m/profiles:/host:rw"], "security": {"seccomp": "/m/profiles/open.json"}}),
+            user,
+        ),
         (O::WritableRoot, json!({"rootfs": {"path": "./rootfs", "write": "direct"}}), user),
         (O::KeptWrites, json!({"rootfs": {"path": "./rootfs", "write": {"keep": "./kept"}}}), user),
         (

@@ -49,6 +49,29 @@ fn help_shows_an_example_of_every_command() {
 }
 
 #[test]
+fn a_manifest_that_its_command_may_rewrite_is_a_hole() {
+    let temp = Temp::new();
+    fs::create_dir_all(temp.join("work")).unwrap();
+    let beside = "mounts: ['./work:/work:rw']\ncommand: [x]\n";
+    let within = "mounts: ['.:/work:rw']\ncommand: [x]\n";
+    temp.write("beside.yaml", beside);
+    temp.write("elsewhere.yaml", within);
+    temp.write("work/led_to.yaml", within);
+    // By its own name, and by a link that stands or leads there.
+    let links = [("led_to.yaml", "work/link.yaml"), ("../elsewhere.yaml", "work/out.yaml")];
+    for (to, link) in links {
+        std::os::unix::fs::symlink(to, temp.join(link)).unwrap();
+    }
+    let audit = |line: &str| shell(temp.path(), line).expect(0).stdout;
+    assert!(!audit("$0 audit beside.yaml").contains("own_rules"));
+    assert!(!audit("$0 audit - <work/led_to.yaml").contains("own_rules"));
+    for file in ["work/led_to.yaml", "work/link.yaml", "work/out.yaml"] {
+        let told = audit(&format!("$0 audit {file}"));
+        assert!(told.contains(&format!("{file}, which the next run obeys")), "{told}");
+    }
+}
+
+#[test]
 fn wrong_arguments_exit_as_the_command_says() {
     ours(&["up"]).expect(125);
     ours(&["up", "--nonsense"]).expect(125);

@@ -35,6 +35,8 @@ pub(super) struct Asked {
     /// The directory that relative paths are relative to, and the default name.
     pub(super) base: PathBuf,
     pub(super) stem: String,
+    /// The file that it was read from.
+    file: Option<PathBuf>,
 }
 
 /// Problems, with the text to show them in.
@@ -54,7 +56,7 @@ impl Asked {
         match Manifest::read(&document, variables) {
             Ok(manifest) => {
                 let (base, stem) = (PathBuf::new(), String::new());
-                Ok(Self { source, document, manifest, line: None, base, stem })
+                Ok(Self { source, document, manifest, line: None, base, stem, file: None })
             }
             Err(problems) => Err(refused(source, Some(document), problems)),
         }
@@ -79,6 +81,7 @@ impl Asked {
             }
         };
         asked.place(&base, &stem);
+        asked.file = Some(PathBuf::from(&given.file));
         for word in &given.args {
             match word.to_str() {
                 Some(word) => asked.manifest.args.push(word.to_owned()),
@@ -113,7 +116,12 @@ impl Asked {
 
     /// What the manifest names outside itself.
     pub(super) fn look(&self) -> Inputs {
-        Inputs::look(&self.manifest, &self.base, &self.stem)
+        let mut inputs = Inputs::look(&self.manifest, &self.base, &self.stem);
+        // It matters only where commands write.
+        if let Some(file) = self.file.as_ref().filter(|_| self.manifest.written().count() > 0) {
+            inputs.lie_in(file);
+        }
+        inputs
     }
 
     /// The same of what was looked up before.

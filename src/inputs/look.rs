@@ -54,6 +54,14 @@ impl Inputs {
         inputs
     }
 
+    /// The manifest lies in this file.
+    pub fn lie_in(&mut self, file: &Path) {
+        self.file = std::path::absolute(file).ok().filter(|file| file.is_file());
+        if let Some(file) = self.file.clone() {
+            self.follow(&file);
+        }
+    }
+
     /// Whose ids may have to be mapped.
     fn filesystems(&mut self, manifest: &Manifest) {
         let host = SYSTEM.iter().chain(&ETC).map(PathBuf::from);

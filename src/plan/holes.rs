@@ -175,6 +175,9 @@ openings! {
     SystemFiles "system_files" 70:
         "the command can change {} of the host, and so what the host does",
         "leave it read-only, or give it a copy";
+    OwnRules "own_rules" 40:
+        "the command can change {}, which the next run obeys",
+        "keep it where the command can't write, or show that read-only";
     WritableRoot "writable_root" 10:
         "the command changes {} itself",
         "write `write: discard`, or keep the changes beside it with `write: {keep: DIR}`";

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::diagnostic::{Place, Problem};
 use crate::host::Host;
 use crate::inputs::{Found, Inputs};
-use crate::manifest::{Degradable, Manifest, MountKind, RootSource, Write};
+use crate::manifest::{Degradable, Manifest};
 use crate::plan::{Degraded, Hole, Opening, Origin, Plan, Step};
 use crate::source::Pointer;
 
@@ -48,18 +48,7 @@ impl<'a> Draft<'a> {
 
     /// The directories of the host that commands may write to, as they really are.
     fn written(&self) -> Vec<PathBuf> {
-        let manifest = self.manifest;
-        let shown = manifest.mounts.iter().filter(|mount| !mount.read_only);
-        let shown = shown.filter_map(|mount| match &mount.kind {
-            MountKind::Bind { source, .. } => Some(source),
-            MountKind::Overlay { upper, .. } => upper.as_ref(),
-            _ => None,
-        });
-        let root = match (&manifest.rootfs.source, &manifest.rootfs.write) {
-            (RootSource::Dir(dir), Some(Write::Direct)) | (_, Some(Write::Keep(dir))) => Some(dir),
-            _ => None,
-        };
-        shown.chain(root).map(|path| self.real(&self.path(path))).collect()
+        self.manifest.written().map(|path| self.real(&self.path(path))).collect()
     }
 
     /// Whether `real` stands where commands may write.

@@ -1,8 +1,9 @@
 //! What it means to show a file, directory, socket or device of the host.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::inputs::Found;
+use crate::manifest::SeccompBase;
 use crate::plan::{Opening, Origin};
 
 use super::draft::Draft;
@@ -158,6 +159,21 @@ pub(super) fn changed(draft: &mut Draft<'_>, path: &Path, usual: Opening, origin
     let key = real.iter().any(|part| KEYS.iter().any(|key| part == *key));
     let opening = if home || key || any(&real, &SYSTEM) { Opening::SystemFiles } else { usual };
     draft.hole(opening, path.display().to_string(), origin);
+    for file in obeyed(draft) {
+        let links = draft.inputs.links.get(&file).into_iter().flatten();
+        if links.chain([&draft.real(&file)]).any(|part| part.starts_with(&real)) {
+            draft.hole(Opening::OwnRules, file.display().to_string(), origin);
+        }
+    }
+}
+
+/// What decides how contained the command is: the manifest, and the filter that it names.
+fn obeyed(draft: &Draft<'_>) -> Vec<PathBuf> {
+    let profile = match &draft.manifest.security.seccomp.base {
+        SeccompBase::File(path) => Some(draft.path(path)),
+        _ => None,
+    };
+    draft.inputs.file.clone().into_iter().chain(profile).collect()
 }
 
 /// The memory and the ports of the machine, its model-specific registers, its SCSI devices: by

@@ -38,6 +38,7 @@ pub fn inputs(stem: &str) -> Inputs {
     Inputs {
         base: "/m".into(),
         stem: stem.into(),
+        file: Some(format!("/m/{stem}.yaml").into()),
         environment: environment.into_iter().map(text).collect(),
         terminals: [false; 3],
         owned: [false; 3],
