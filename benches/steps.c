@@ -1,5 +1,6 @@
 // Runs a command step by step, with all processes that it makes until they execute another program, and prints each
-// address of an instruction between FIRST and LAST when it is reached for the first time.
+// address of an instruction between FIRST and LAST when it is reached for the first time: by the first process, and
+// with a `+` behind it by those that it makes.
 //
 //   steps FIRST LAST COMMAND [ARGUMENT...]
 #define _GNU_SOURCE
@@ -17,7 +18,7 @@ int main(int argc, char **argv)
     unsigned long first = strtoul(argv[1], 0, 16), last = strtoul(argv[2], 0, 16);
     char *seen = calloc(last - first, 1);
     int status, execs = 0, worst = 0;
-    pid_t pid = fork();
+    pid_t pid = fork(), runner = pid;
     if (!pid) {
         ptrace(PTRACE_TRACEME, 0, 0, 0);
         raise(SIGSTOP);
@@ -38,9 +39,10 @@ int main(int argc, char **argv)
             continue;
         }
         struct user_regs_struct now;
-        if (!ptrace(PTRACE_GETREGS, pid, 0, &now) && now.rip >= first && now.rip < last && !seen[now.rip - first]) {
-            seen[now.rip - first] = 1;
-            printf("%llx\n", now.rip);
+        int who = pid == runner ? 1 : 2;
+        if (!ptrace(PTRACE_GETREGS, pid, 0, &now) && now.rip >= first && now.rip < last && !(seen[now.rip - first] & who)) {
+            seen[now.rip - first] |= who;
+            printf("%llx%s\n", now.rip, who == 1 ? "" : "+");
         }
         ptrace(PTRACE_SINGLESTEP, pid, 0, signal == SIGTRAP || signal == SIGSTOP ? 0 : signal);
     }
