@@ -235,9 +235,11 @@ static void landlock(void)
     MUST(below.parent = open("/", O_PATH | O_CLOEXEC));
     MUST(syscall(SYS_landlock_add_rule, rules, 1, &below, 0));
     close(below.parent);
-    below.allowed = 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15;
-    for (below.parent = 0; below.parent < 3; below.parent++)
+    for (below.parent = 0; below.parent < 3; below.parent++) {
+        int mode = fcntl(below.parent, F_GETFL) & O_ACCMODE;
+        below.allowed = 1 << 15 | (mode != O_WRONLY) << 2 | (mode != O_RDONLY) << 1 | (mode != O_RDONLY) << 14;
         if (syscall(SYS_landlock_add_rule, rules, 1, &below, 0) < 0 && errno != EBADFD) stop("landlock_add_rule");
+    }
     MUST(syscall(SYS_landlock_restrict_self, rules, 0));
     close(rules);
 }

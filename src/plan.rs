@@ -73,6 +73,13 @@ pub struct Step<Action> {
     pub origin: Origin,
 }
 
+/// Whom a file belongs to that is not root's, by ids inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Owner {
+    pub uid: u32,
+    pub gid: u32,
+}
+
 /// What asked for a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Origin {
@@ -210,13 +217,13 @@ pub enum Init {
     /// Makes a symbolic link in the new root.
     Symlink { target: String, to: String },
     /// Writes a file into the new root itself (only where the root is a tmpfs of ours).
-    WriteFile { target: String, content: String, mode: u32 },
+    WriteFile { target: String, content: String, mode: u32, owner: Option<Owner> },
     /// Shows a file or directory of the host in the new root.
     Bind(Bind),
     /// Mounts a kernel file system.
     Mount(KernelMount),
     /// Shows a file with this content, from the scratch tmpfs, in the new root.
-    File { target: String, content: String, mode: u32, make_target: bool },
+    File { target: String, content: String, mode: u32, owner: Option<Owner>, make_target: bool },
     /// Hides a file under /dev/null, or a directory under an empty read-only tmpfs. What is not
     /// there is passed over. The very inode that was looked at is covered, not its name.
     Mask { target: String },

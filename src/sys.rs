@@ -67,7 +67,7 @@ calls! {
     CheckPrivileges = "the check of no_new_privs",
     CheckStreams = "the check of its standard streams", Clone3 = "clone3",
     CloseRange = "close_range", Dup2 = "dup2", Eventfd = "eventfd", Execve = "execve",
-    Fchdir = "fchdir", Fchmod = "fchmod", Fchown = "fchown", Flock = "flock", Fork = "fork", Fsconfig = "fsconfig",
+    Fchdir = "fchdir", Fchmod = "fchmod", Fchown = "fchown", Fcntl = "fcntl", Flock = "flock", Fork = "fork", Fsconfig = "fsconfig",
     Fsmount = "fsmount", Fsopen = "fsopen", Fstat = "fstat", Fstatfs = "fstatfs", Ioctl = "ioctl",
     IoprioSet = "ioprio_set",
     Keyctl = "keyctl", Kill = "kill", LandlockAddRule = "landlock_add_rule",

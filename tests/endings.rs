@@ -181,6 +181,41 @@ fn output_below_its_limit_is_whole() {
     assert_eq!(case.reported("ok", 0)["usage"]["output_bytes"], 8);
 }
 
+#[test]
+fn streams_can_be_opened_anew() {
+    let anew = "command: echo err >>/dev/stderr; echo out >>/dev/stdout\n";
+    let own = "user: '1000'\n";
+    for keys in ["", own, "limits: {output: 1m}\n", &format!("{own}limits: {{output: 1m}}\n")] {
+        let ran = Case::new(&format!("{keys}{anew}")).run().expect(0);
+        assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("out\n", "err\n"), "{keys}");
+    }
+}
+
+/// What the caller has written to its log before is not the command's to read.
+#[test]
+fn a_log_is_written_anew_and_not_read() {
+    if sixdocker::sys::landlock_version() == 0 {
+        return support::missing("the kernel has no Landlock");
+    }
+    let case =
+        Case::new("stderr: ./log\ncommand: echo a >&2; cat /dev/stderr; echo b >>/dev/stderr\n");
+    let ran = case.run().expect(0);
+    let log = fs::read_to_string(case.temp.join("log")).unwrap();
+    assert!(
+        log.starts_with("a\n") && log.contains("Permission denied") && log.ends_with("b\n"),
+        "{log}"
+    );
+    assert_eq!(ran.stdout, "");
+}
+
+#[test]
+fn a_file_that_others_may_not_read_is_the_users() {
+    let case = Case::new(
+        "user: '1000'\nfiles: {/run/key: {content: \"k\\n\", mode: '0400'}, /etc/key: {content: \"e\\n\", mode: '0440'}}\ncommand: cat /run/key /etc/key; stat -c %u:%a /run/key /etc/key\n",
+    );
+    assert_eq!(case.run().expect(0).stdout, "k\ne\n1000:400\n1000:440\n");
+}
+
 const TRAPPED: &str = "echo ready; while :; do sleep 0.1; done\n";
 
 fn asked(manifest: &str, signal: Signal) -> (Case, i32, String, String) {

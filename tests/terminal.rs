@@ -266,6 +266,20 @@ fn piped_input_reaches_a_terminal_and_ends_it() {
     litter.check();
 }
 
+/// bash changes the terminal's modes when it begins to read, which throws away what came before.
+#[test]
+fn the_end_of_input_reaches_a_program_that_was_not_ready_for_it() {
+    if !support::need("bash") {
+        return;
+    }
+    let litter = NoLitter::new();
+    let mut command = sixdocker();
+    command.args(["run", "-ti", "--", "sh", "-c", "sleep 0.3; exec bash -i"]).arg(litter.mark());
+    let ran = support::run_for(&mut command, std::time::Duration::from_mins(2), b"");
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    litter.check();
+}
+
 #[test]
 fn a_stop_gives_the_terminal_back_for_as_long_as_it_lasts() {
     let litter = NoLitter::new();

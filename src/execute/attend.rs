@@ -1,7 +1,7 @@
 //! What the parent does for init, while init waits.
 
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -15,11 +15,13 @@ use crate::sys::{self, Call, Fault, Named};
 /// The magic number of pipes without a name (linux/magic.h).
 const PIPEFS: FsType = FsType(0x5049_5045);
 
-/// Performs one step; what it makes is for init. A fault may come with what the helper said
+/// Performs one step; what it makes is for init. `pipes` are the runner's own, in the place of
+/// standard streams. A fault may come with what the helper said
 /// about it.
 pub(super) fn perform(
     action: &Attend,
     pid: i32,
+    pipes: &[BorrowedFd<'_>],
 ) -> Result<Option<OwnedFd>, (Fault, Option<String>)> {
     let done = match action {
         Attend::MapIds { kind, map, helper: Some(helper) } => {
@@ -31,7 +33,7 @@ pub(super) fn perform(
             Err(Call::OpenTree.fault(Errno::EINVAL))
         }
         Attend::MapMount { source, recursive, .. } => map_mount(source, *recursive, pid).map(Some),
-        Attend::GivePipes { uid } => give_pipes(*uid).map(|()| None),
+        Attend::GivePipes { uid } => give_pipes(*uid, pipes).map(|()| None),
     };
     done.map_err(|fault| (fault, None))
 }
@@ -62,10 +64,11 @@ fn has_mounts_below(dir: &Path) -> bool {
     points.any(|point| point != dir && point.starts_with(&dir))
 }
 
-fn give_pipes(uid: u32) -> sys::Result<()> {
-    for stream in (0..3).map(sys::stream) {
+fn give_pipes(uid: u32, ours: &[BorrowedFd<'_>]) -> sys::Result<()> {
+    let streams: [BorrowedFd<'_>; 3] = [0, 1, 2].map(sys::stream);
+    for stream in streams.iter().chain(ours) {
         // A FIFO that has a name is somebody's file; a closed stream is nothing.
-        if sys::is_filesystem(stream, PIPEFS).unwrap_or(false) {
+        if sys::is_filesystem(*stream, PIPEFS).unwrap_or(false) {
             nix::unistd::fchown(stream, Some(uid.into()), None).of(Call::Fchown)?;
         }
     }

@@ -16,9 +16,9 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use super::line;
-use super::mounts::Tree;
+use super::mounts::{Content, Tree};
 use super::text::Text;
-use crate::plan::{Command, IdRange, Init, Namespace, Plan};
+use crate::plan::{Attend, Command, IdRange, Init, Namespace, Plan, Step};
 use crate::sys::supervise::Window;
 use crate::sys::{self, Call, Fault, Named, Result};
 
@@ -279,11 +279,14 @@ impl<'p> Scene<'p> {
             Init::Root(root) => tree.root(root),
             Init::Mkdir { target, mode } => tree.mkdir(target, *mode),
             Init::Symlink { target, to } => tree.symlink(target, to),
-            Init::WriteFile { target, content, mode } => tree.write_file(target, content, *mode),
+            Init::WriteFile { target, content, mode, owner } => {
+                tree.write_file(target, Content { text: content, mode: *mode, owner: *owner })
+            }
             Init::Bind(bind) => tree.bind(bind),
             Init::Mount(mount) => tree.mount(mount),
-            Init::File { target, content, mode, make_target } => {
-                tree.file(n, target, content, *mode, *make_target)
+            Init::File { target, content, mode, owner, make_target } => {
+                let content = Content { text: content, mode: *mode, owner: *owner };
+                tree.file(n, target, content, *make_target)
             }
             Init::Mask { target } => match &self.null {
                 Ok(null) => tree.mask(target, null.as_fd()),
@@ -336,10 +339,14 @@ impl<'p> Scene<'p> {
         self.write_proc(path.as_str(), value.as_bytes())
     }
 
-    /// The terminal's file goes to the command's user, who may want to open it anew.
+    /// The terminal's file goes to the command's user, who may want to open it anew; the pipes that
+    /// are counted as well, where the parent has not given them away.
     fn set_ids(&self, uid: u32, gid: u32, groups: Option<&[u32]>) -> Result<()> {
-        if let Some(terminal) = &self.terminal {
-            nix::unistd::fchown(terminal, Some(uid.into()), None).of(Call::Fchown)?;
+        let given = |step: &Step<Attend>| matches!(step.action, Attend::GivePipes { .. });
+        let given = self.plan.attend.iter().any(given);
+        let pipes = self.ready.counted.iter().flatten().filter(|_| !given);
+        for stream in self.terminal.iter().chain(pipes) {
+            nix::unistd::fchown(stream, Some(uid.into()), None).of(Call::Fchown)?;
         }
         sys::set_ids(uid, gid, groups)
     }

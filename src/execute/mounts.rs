@@ -19,7 +19,7 @@ use nix::sys::statfs::FsType;
 
 use super::text::Text;
 use crate::plan::{
-    Bind, Init, KernelMount, Layer, MAPPED_MOUNTS, MountFlags, OVERLAY_LAYERS, Root,
+    Bind, Init, KernelMount, Layer, MAPPED_MOUNTS, MountFlags, OVERLAY_LAYERS, Owner, Root,
 };
 use crate::sys::{self, Call, Fault, Named, Result};
 
@@ -37,6 +37,14 @@ const OURS: usize = 64;
 /// The places whose mounts are held by descriptor, so that what lies below them is reached
 /// through that very mount, whatever the root file system does to the names.
 const ANCHORED: [&str; 3] = ["/proc", "/dev", "/sys"];
+
+/// What a file of ours gets.
+#[derive(Clone, Copy)]
+pub(super) struct Content<'p> {
+    pub(super) text: &'p str,
+    pub(super) mode: u32,
+    pub(super) owner: Option<Owner>,
+}
 
 /// The new root and what it is made of.
 #[derive(Default)]
@@ -335,12 +343,11 @@ impl Tree {
         &mut self,
         n: u16,
         target: &str,
-        content: &str,
-        mode: u32,
+        content: Content<'_>,
         make: bool,
     ) -> Result<()> {
         let name = Text::of(format_args!("file{n}"));
-        write_new(self.at_scratch()?, name.path(), content, mode)?;
+        write_new(self.at_scratch()?, name.path(), content)?;
         let file = sys::open_tree(self.at_scratch()?, name.path(), false)?;
         let place = self.place(target, make, false)?;
         sys::move_mount(file.as_fd(), place.as_fd())
@@ -455,9 +462,11 @@ fn is_directory(fd: BorrowedFd<'_>) -> Result<bool> {
 }
 
 /// Writes a file that was not there.
-fn write_new(dir: BorrowedFd<'_>, name: &Path, content: &str, mode: u32) -> Result<()> {
+fn write_new(dir: BorrowedFd<'_>, name: &Path, content: Content<'_>) -> Result<()> {
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
     let file = sys::openat(dir, name, flags, 0o600)?;
-    sys::write_all(file.as_fd(), content.as_bytes())?;
-    sys::chmod(dir, name, mode)
+    sys::write_all(file.as_fd(), content.text.as_bytes())?;
+    sys::chmod(dir, name, content.mode)?;
+    let Some(Owner { uid, gid }) = content.owner else { return Ok(()) };
+    nix::unistd::fchown(file, Some(uid.into()), Some(gid.into())).of(Call::Fchown)
 }

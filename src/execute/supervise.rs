@@ -25,6 +25,9 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// A run that lasts longer has its runner give back the memory that only its start needed.
 const SHORT: Duration = Duration::from_millis(50);
 
+/// After so long, and then after twice as long each time, the end of input is told again.
+const AGAIN: Duration = Duration::from_millis(100);
+
 /// Watches until nobody is left inside and everything that was said is passed on.
 pub(super) fn watch(plan: &Plan, started: Started, signals: &Signals) -> Outcome {
     let mut watch = Watch::new(plan, started, signals);
@@ -43,6 +46,9 @@ struct Watch<'p> {
     limits: Limits<'p>,
     stop: Option<Stop>,
     terminal: Option<Terminal>,
+    /// When the terminal is told again that there is no more input, and how long after the last
+    /// time that is.
+    again: Option<(Instant, Duration)>,
     counted: Vec<Relay>,
     output: u64,
     /// With nobody left inside: when the last of the output is given up.
@@ -98,6 +104,7 @@ impl<'p> Watch<'p> {
             limits: Limits::new(&plan.supervise, memory, Instant::now()),
             stop: None,
             terminal: None,
+            again: None,
             counted,
             output: 0,
             drain: None,
@@ -172,7 +179,10 @@ impl<'p> Watch<'p> {
         let next = match &self.stop {
             _ if self.child.is_dead() => self.drain,
             Some(stop) => stop.kill,
-            None => self.limits.next().into_iter().chain(self.rest).min(),
+            None => {
+                let again = self.again.map(|(at, _)| at);
+                self.limits.next().into_iter().chain(self.rest).chain(again).min()
+            }
         };
         let Some(next) = next else { return PollTimeout::NONE };
         let left = next.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
@@ -189,6 +199,10 @@ impl<'p> Watch<'p> {
         if self.rest.is_some_and(|rest| rest <= now) {
             self.rest = None;
             crate::sys::forget_program();
+        }
+        if let Some((_, after)) = self.again.filter(|(at, _)| *at <= now) {
+            self.terminal.iter_mut().for_each(Terminal::end_again);
+            self.end_of_input(now, after * 2);
         }
         if self.stop.as_ref().and_then(|stop| stop.kill).is_some_and(|kill| kill <= now) {
             self.kill();
@@ -365,6 +379,7 @@ impl<'p> Watch<'p> {
         let Some(terminal) = &mut self.terminal else { return };
         match terminal.input.turn(u64::MAX) {
             Turn::End if terminal.input_ended() => self.stop(Reason::HungUp),
+            Turn::End => self.end_of_input(Instant::now(), AGAIN),
             Turn::Read(count) => {
                 if let Some((signal, group)) = terminal.key(count) {
                     self.key(signal, group);
@@ -372,6 +387,10 @@ impl<'p> Watch<'p> {
             }
             _ => {}
         }
+    }
+
+    fn end_of_input(&mut self, now: Instant, after: Duration) {
+        self.again = now.checked_add(after).map(|at| (at, after));
     }
 
     /// A key sent this signal to the group in the foreground. The kernel keeps it from a command

@@ -109,6 +109,14 @@ impl Terminal {
         false
     }
 
+    /// Tells the end of input once more: a program that changes the terminal's modes throws away
+    /// what it has not read (tcsetattr(3), TCSAFLUSH).
+    pub(super) fn end_again(&mut self) {
+        if self.input.is_done() {
+            self.input.push(&[END]);
+        }
+    }
+
     /// The caller's is as it was; one that is hung up has no modes to be put back.
     pub(super) fn give_back(&mut self) -> Result<()> {
         match self.raw.take().map_or(Ok(()), |raw| raw.restore()) {

@@ -269,11 +269,16 @@ impl Inputs {
             self.see(&report.file);
             self.writable(&report.file);
         }
-        if let Output::File(path) = &manifest.stdout {
-            self.glance(path);
-            self.follow(&self.place(path));
-        }
-        if let ErrorOutput::File(path) = &manifest.stderr {
+        let stdout = match &manifest.stdout {
+            Output::File(path) => Some(path),
+            _ => None,
+        };
+        let stderr = match &manifest.stderr {
+            ErrorOutput::File(path) => Some(path),
+            _ => None,
+        };
+        for path in stdout.into_iter().chain(stderr) {
+            path.parent().into_iter().for_each(|dir| self.see(dir));
             self.glance(path);
             self.follow(&self.place(path));
         }

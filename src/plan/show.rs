@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{
     Attend, Bind, CloneInit, Command, Exec, IdKind, IdRange, Init, KernelMount, Layer, MountFlags,
-    Namespace, Prepare, Root, Spawn, Stream, Verify,
+    Namespace, Owner, Prepare, Root, Spawn, Stream, Verify,
 };
 
 /// A path or text of the manifest's, with nothing in it that a terminal would act on.
@@ -135,10 +135,15 @@ impl Display for Init {
                 write!(f, "make the directory {} ({mode:04o})", tame(target))
             }
             Self::Symlink { target, to } => write!(f, "link {} to {}", tame(target), tame(to)),
-            Self::WriteFile { target, content, mode }
-            | Self::File { target, content, mode, .. } => {
+            Self::WriteFile { target, content, mode, owner }
+            | Self::File { target, content, mode, owner, .. } => {
                 let verb = if matches!(self, Self::File { .. }) { "lay" } else { "write" };
-                write!(f, "{verb} the file {} ({mode:04o}, {} bytes)", tame(target), content.len())
+                let (target, bytes) = (tame(target), content.len());
+                write!(f, "{verb} the file {target} ({mode:04o}, {bytes} bytes")?;
+                if let Some(Owner { uid, gid }) = owner {
+                    write!(f, ", of {uid}:{gid}")?;
+                }
+                f.write_str(")")
             }
             Self::Bind(bind) => bind.fmt(f),
             Self::Mount(mount) => mount.fmt(f),

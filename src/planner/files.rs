@@ -14,7 +14,8 @@ use super::isolation::hostname;
 use super::passwd;
 use super::root::{self, Tree, Whose};
 
-/// Writes a file right into a tmpfs of ours, or lays it over what is there.
+/// Writes a file right into a tmpfs of ours, or lays it over what is there. What its mode keeps
+/// from others is the command's user's.
 pub(super) fn place(
     draft: &mut Draft<'_>,
     tree: &mut Tree,
@@ -25,12 +26,15 @@ pub(super) fn place(
 ) -> Step<Init> {
     let whose = tree.whose(target);
     let target = target.to_owned();
+    let owner = Some(tree.user).filter(|user| user.uid != 0 && mode & OTHERS_READ == 0);
     if whose == Whose::Tmpfs {
-        return step(Init::WriteFile { target, content, mode }, origin);
+        return step(Init::WriteFile { target, content, mode, owner }, origin);
     }
     let make_target = tree.place(draft, &target, origin);
-    step(Init::File { target, content, mode, make_target }, origin)
+    step(Init::File { target, content, mode, owner, make_target }, origin)
 }
+
+const OTHERS_READ: u32 = 0o004;
 
 /// The text of a file.
 pub(super) fn content(

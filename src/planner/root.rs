@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::inputs::Found;
 use crate::manifest::{Degradable, RootSource, Size, Write};
-use crate::plan::{Bind, Init, Layer, MountFlags, Opening, Origin, Prepare, Root, Step};
+use crate::plan::{Bind, Init, Layer, MountFlags, Opening, Origin, Owner, Prepare, Root, Step};
 use crate::source::Pointer;
 
 use super::draft::{Draft, at, default, either, key, step};
@@ -28,6 +28,8 @@ pub(super) struct Tree {
     pub(super) steps: Vec<Step<Init>>,
     /// What is mounted where.
     mounts: BTreeMap<String, Whose>,
+    /// Whom the command runs as.
+    pub(super) user: Owner,
 }
 
 impl Tree {
@@ -94,9 +96,10 @@ pub(super) fn origin(draft: &Draft<'_>) -> Origin {
 }
 
 /// Takes the root, and with `rootfs: host` fills it.
-pub(super) fn choose(draft: &mut Draft<'_>, _identity: &Identity) -> Tree {
+pub(super) fn choose(draft: &mut Draft<'_>, identity: &Identity) -> Tree {
     let manifest = draft.manifest;
-    let mut tree = Tree { steps: Vec::new(), mounts: BTreeMap::new() };
+    let user = Owner { uid: identity.uid, gid: identity.gid };
+    let mut tree = Tree { steps: Vec::new(), mounts: BTreeMap::new(), user };
     match &manifest.rootfs.source {
         RootSource::Host => host(draft, &mut tree),
         RootSource::Dir(path) => {

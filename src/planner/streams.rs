@@ -52,6 +52,7 @@ pub(super) fn choose(draft: &mut Draft<'_>) -> Streams {
         (false, false) => (Stream::Inherit, Stream::Inherit),
     };
     handed_over(draft, terminal);
+    apart(draft);
     let mut open = Vec::new();
     let stdin = match &manifest.stdin {
         Input::Inherit => inherit,
@@ -129,6 +130,9 @@ fn file(
         }
         _ => {}
     }
+    if let Some(dir) = path.parent().filter(|_| stream != 0) {
+        draft.directory_exists(dir, &origin.key);
+    }
     no_device_inside(draft, &path, &origin.key);
     if stream == 0 {
         exposure::seen(draft, &path, &origin);
@@ -138,6 +142,46 @@ fn file(
     // No link is followed any more when it is opened.
     open.push(step(Prepare::OpenStream { stream, path: draft.real(&path) }, &origin));
     Stream::File
+}
+
+/// What is written to two ways at once, each from its own place, keeps the words of neither; what
+/// is written to is emptied before it is read.
+fn apart(draft: &mut Draft<'_>) {
+    let manifest = draft.manifest;
+    let input = match &manifest.stdin {
+        Input::File(path) => Some(path),
+        _ => None,
+    };
+    let output = match &manifest.stdout {
+        Output::File(path) => Some(path),
+        _ => None,
+    };
+    let error = match &manifest.stderr {
+        ErrorOutput::File(path) => Some(path),
+        _ => None,
+    };
+    let report = manifest.report.as_ref().map(|report| &report.file);
+    let all = [("stdin", input), ("stdout", output), ("stderr", error), ("report", report)];
+    let mut seen: Vec<(&str, PathBuf)> = Vec::new();
+    for (word, file) in all {
+        let Some(path) = file.map(|file| draft.path(file)) else { continue };
+        // A device or FIFO takes what comes from everybody.
+        if !matches!(draft.inputs.paths.get(&path), Some(Found::File(_) | Found::Missing)) {
+            continue;
+        }
+        let real = draft.real(&path);
+        if let Some((other, _)) = seen.iter().find(|(_, known)| *known == real) {
+            let text =
+                format!("{} is `{other}` as well, and neither would be whole", path.display());
+            let help = match word {
+                "stderr" if *other == "stdout" => "write `stderr: stdout`",
+                _ => "name a file of its own",
+            };
+            let label = format!("the same file as `{other}`");
+            draft.wrong("contradiction", &key(word), text, label, help);
+        }
+        seen.push((word, real));
+    }
 }
 
 /// A device that stands where commands write may be one that they have made.

@@ -3,9 +3,10 @@
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
-use super::{Call, Fault, Result};
+use super::{Call, Fault, Named, Result};
 
 /// The rights of the kernel's first interface, and those that came with later ones.
 const FIRST: u64 = (1 << 13) - 1;
@@ -27,10 +28,16 @@ pub fn all_rights(abi: u8) -> u64 {
     FIRST | since(2, REFER) | since(3, TRUNCATE) | since(5, IOCTL_DEV)
 }
 
-/// Every right over one file.
-#[must_use]
-pub fn file_rights(abi: u8) -> u64 {
-    (WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV) & all_rights(abi)
+/// What may be done with an open file that is opened anew: no more than with it, so that a log
+/// that is written to can't be read.
+pub fn stream_rights(abi: u8, stream: BorrowedFd<'_>) -> Result<u64> {
+    let flags = fcntl(stream, FcntlArg::F_GETFL).of(Call::Fcntl)?;
+    let rights = match flags & libc::O_ACCMODE {
+        libc::O_RDONLY => READ_FILE,
+        libc::O_WRONLY => WRITE_FILE | TRUNCATE,
+        _ => READ_FILE | WRITE_FILE | TRUNCATE,
+    };
+    Ok((rights | IOCTL_DEV) & all_rights(abi))
 }
 
 #[repr(C)]

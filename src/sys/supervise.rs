@@ -247,10 +247,10 @@ pub fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
 /// Reads and writes of this open file do not wait (or do again).
 pub fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> Result<()> {
     use nix::fcntl::{FcntlArg, OFlag, fcntl};
-    let flags = fcntl(fd, FcntlArg::F_GETFL).of(Call::Ioctl)?;
+    let flags = fcntl(fd, FcntlArg::F_GETFL).of(Call::Fcntl)?;
     let mut flags = OFlag::from_bits_retain(flags);
     flags.set(OFlag::O_NONBLOCK, on);
-    fcntl(fd, FcntlArg::F_SETFL(flags)).of(Call::Ioctl).map(drop)
+    fcntl(fd, FcntlArg::F_SETFL(flags)).of(Call::Fcntl).map(drop)
 }
 
 /// The size of a terminal's window.

@@ -104,7 +104,8 @@ fn dangling() {
     symlink(outside.path("made"), root.path("etc/hosts")).unwrap();
     let mut draft = Draft::shell(overlay(&root.0), "echo never");
     let target = "/etc/hosts".to_owned();
-    draft.mounts.push(Init::File { target, content: "x".into(), mode: 0o644, make_target: true });
+    let content = "x".into();
+    draft.mounts.push(Init::File { target, content, mode: 0o644, owner: None, make_target: true });
     assert_eq!(
         fault(draft, |action| matches!(action, Init::File { .. })),
         (Call::Open, Errno::EEXIST)

@@ -151,6 +151,7 @@ fn files() {
             target: "/etc/f".into(),
             content: "text\n".into(),
             mode: 0o640,
+            owner: None,
             make_target: true,
         },
         Init::Mkdir { target: "/srv/deep/d".into(), mode: 0o777 },

@@ -69,7 +69,8 @@ impl Scene<'_> {
             match sys::seen(stream) {
                 Err(Fault { errno: Errno::EBADF, .. }) => {}
                 seen if is_file(seen?.st_mode) => {
-                    sys::allow(rules.as_fd(), stream, sys::file_rights(abi))?;
+                    let rights = sys::stream_rights(abi, stream)?;
+                    sys::allow(rules.as_fd(), stream, rights)?;
                 }
                 _ => {}
             }

@@ -6,7 +6,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-use super::{ANCHORED, Anchor, AnchorKind, DIRECTORY, Tree, write_new};
+use super::{ANCHORED, Anchor, AnchorKind, Content, DIRECTORY, Tree, write_new};
 use crate::sys::{self, Call, Fault, Result};
 
 const USUAL: u32 = 0o755;
@@ -113,14 +113,9 @@ impl Tree {
     }
 
     /// Writes a file.
-    pub(in crate::execute) fn write_file(
-        &self,
-        target: &str,
-        content: &str,
-        mode: u32,
-    ) -> Result<()> {
+    pub(in crate::execute) fn write_file(&self, target: &str, content: Content<'_>) -> Result<()> {
         let (dir, name) = self.parent(target)?;
-        write_new(dir.as_fd(), name, content, mode)
+        write_new(dir.as_fd(), name, content)
     }
 
     /// The directory that a path lies in, made if it is missing, and the last name in the path.
