@@ -130,10 +130,11 @@ pub(super) fn figures(watch: &Supervise, mut known: Figures) -> Figures {
     }
     if let Some(group) = &accounts.cpu {
         match group.version {
-            CgroupVersion::V1 => cpu_v1(accounts, group, &mut known),
+            CgroupVersion::V1 => cpu_v1(accounts, &mut known),
             CgroupVersion::V2 => cpu_v2(group, &mut known),
         }
     }
+    throttling(accounts, &mut known);
     known
 }
 
@@ -144,16 +145,11 @@ fn peak(group: &Group) -> Option<u64> {
     }
 }
 
-fn cpu_v1(accounts: &Accounts, group: &Group, known: &mut Figures) {
+fn cpu_v1(accounts: &Accounts, known: &mut Figures) {
     known.cpu_user =
         find(accounts, "cpuacct.usage_user").map(Duration::from_nanos).or(known.cpu_user);
     known.cpu_system =
         find(accounts, "cpuacct.usage_sys").map(Duration::from_nanos).or(known.cpu_system);
-    let throttled = accounts.groups.iter().find_map(|group| read(group, "cpu.stat"));
-    if let Some(stat) = read(group, "cpu.stat").or(throttled) {
-        known.throttled_periods = field(&stat, "nr_throttled");
-        known.throttled = field(&stat, "throttled_time").map(Duration::from_nanos);
-    }
 }
 
 fn cpu_v2(group: &Group, known: &mut Figures) {
@@ -161,8 +157,20 @@ fn cpu_v2(group: &Group, known: &mut Figures) {
     let time = |name| field(&stat, name).map(Duration::from_micros);
     known.cpu_user = time("user_usec").or(known.cpu_user);
     known.cpu_system = time("system_usec").or(known.cpu_system);
-    known.throttled_periods = field(&stat, "nr_throttled");
-    known.throttled = time("throttled_usec");
+}
+
+/// The group that is throttled need not be the one that counts: on some hosts `cpu` is a hierarchy
+/// of its own, and cgroup v2 beside it has a file of the same name.
+fn throttling(accounts: &Accounts, known: &mut Figures) {
+    let stats =
+        accounts.cpu.iter().chain(&accounts.groups).filter_map(|group| read(group, "cpu.stat"));
+    for stat in stats {
+        let Some(periods) = field(&stat, "nr_throttled") else { continue };
+        let v1 = field(&stat, "throttled_time").map(Duration::from_nanos);
+        known.throttled = v1.or(field(&stat, "throttled_usec").map(Duration::from_micros));
+        known.throttled_periods = Some(periods);
+        return;
+    }
 }
 
 /// A number in whichever of the run's groups has this file: on some hosts `cpu` and `cpuacct`
