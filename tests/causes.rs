@@ -154,6 +154,22 @@ fn app(content: impl AsRef<[u8]>, mode: u32, words: &[&str]) {
 // ---- a program that is there
 
 #[test]
+fn a_sandbox_inside_one_is_told_what_maps_its_user_0() {
+    let binary = support::binary();
+    let directory = Path::new(&binary).parent().unwrap().display().to_string();
+    let temp = Temp::new();
+    for (capabilities, code) in [("", 125), (", capabilities: [SETFCAP]", 0)] {
+        let security = "nested_namespaces: true, masked_paths: [], readonly_paths: []";
+        let manifest = format!(
+            "security: {{{security}{capabilities}}}\nmounts: ['{directory}:/opt/bin']\ncommand: [/opt/bin/sixdocker, run, --, 'true']\n"
+        );
+        let ran = run(sixdocker().arg("up").arg(temp.write("outer.yaml", &manifest))).expect(code);
+        assert_eq!(ran.stderr.contains("lacks CAP_SETFCAP"), code == 125, "{ran:?}");
+        assert!(!ran.stderr.contains("seccomp=unconfined"), "{ran:?}");
+    }
+}
+
+#[test]
 fn a_missing_loader_of_musl_is_named() {
     let glibc = "the loader of glibc";
     for who in Who::all() {

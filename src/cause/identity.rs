@@ -7,8 +7,9 @@ use nix::errno::Errno;
 use super::Scene;
 use super::finding::{Finding, list, name};
 use super::{cgroup, mount, scarcity};
+use crate::capability::Capability;
 use crate::plan::{CloneInit, IdKind, IdRange, Namespace};
-use crate::sys::{Call, Fault};
+use crate::sys::{Call, Fault, Sets};
 
 pub(super) fn clone(scene: Scene<'_>, clone: &CloneInit, fault: Fault) -> Option<Finding> {
     let into = clone.into_cgroup.as_deref();
@@ -312,9 +313,29 @@ fn weak_helper(scene: Scene<'_>, helper: &str, tool: &str) -> Option<Finding> {
     })
 }
 
+/// Since Linux 5.12 (user_namespaces(7)): else whoever gives a file capabilities in the new
+/// namespace would give them in the old one.
+fn may_not_map_root() -> Option<Finding> {
+    let own = Sets::own().ok()?;
+    (own.effective & Capability::Setfcap.bit() == 0).then(|| {
+        Finding::new(
+            "the caller's user 0 can be mapped by nobody who lacks CAP_SETFCAP, as this runner does",
+            "run it as another user; in a sandbox of ours, give that `security: {capabilities: [SETFCAP], nested_namespaces: true}`, or `user: \"1000:1000\"`",
+        )
+    })
+}
+
 fn map_directly(scene: Scene<'_>, kind: IdKind, map: &[IdRange], fault: Fault) -> Option<Finding> {
     if !matches!(fault.errno, Errno::EPERM | Errno::EINVAL) {
         return None;
+    }
+    let root = kind == IdKind::Uid && map.iter().any(|range| range.outside == 0);
+    // Inside, nobody knows what the runner may do.
+    if root && scene.inside {
+        return None;
+    }
+    if let Some(finding) = may_not_map_root().filter(|_| root) {
+        return Some(finding);
     }
     let file = format!("/proc/self/{}_map", kind_letter(kind));
     let ours = ranges(&scene.view.read(&file)?);
@@ -346,7 +367,11 @@ pub(super) fn map_self(
     gid: Option<IdRange>,
     fault: Fault,
 ) -> Option<Finding> {
-    if let Some(finding) = forbidden(scene) {
+    let root = uid.outside == 0 && fault.errno == Errno::EPERM;
+    if root && scene.inside {
+        return None;
+    }
+    if let Some(finding) = may_not_map_root().filter(|_| root).or_else(|| forbidden(scene)) {
         return Some(finding);
     }
     let alone = uid.count == 1 && gid.is_none_or(|gid| gid.count == 1);

@@ -43,7 +43,7 @@ pub enum SecurityLevel {
     Default,
     /// Only what ordinary programs need.
     Strict,
-    /// What debuggers and nested sandboxes need, too.
+    /// What debuggers need, too; sandboxes inside take `nested_namespaces`.
     Loose,
 }
 
@@ -122,7 +122,8 @@ pub(crate) struct SecurityMap {
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "few")]
     #[schemars(with = "Vec<AbsolutePath>", length(max = MOST_ITEMS), example = &["/proc/sys"])]
     readonly_paths: Option<Vec<AbsolutePath>>,
-    /// The command may make user namespaces of its own.
+    /// The command may make user namespaces of its own; to map user 0 in them it takes the
+    /// capability SETFCAP as well (user_namespaces(7)).
     #[schemars(example = true)]
     nested_namespaces: bool,
 }
@@ -166,7 +167,11 @@ impl From<Security> for SecurityMap {
 const LEVELS: &[(&str, &str, SecurityLevel)] = &[
     ("default", "As strict as docker.", SecurityLevel::Default),
     ("strict", "Only what ordinary programs need.", SecurityLevel::Strict),
-    ("loose", "What debuggers and nested sandboxes need, too.", SecurityLevel::Loose),
+    (
+        "loose",
+        "What debuggers need, too; sandboxes inside take `nested_namespaces`.",
+        SecurityLevel::Loose,
+    ),
 ];
 
 fn level(text: &str) -> Option<SecurityLevel> {
@@ -246,7 +251,7 @@ pub(crate) struct BaseName(SeccompBase);
 const BASES: &[(&str, &str)] = &[
     ("default", "As strict as docker."),
     ("strict", "Only what ordinary programs need."),
-    ("loose", "What debuggers and nested sandboxes need, too."),
+    ("loose", "What debuggers need, too; sandboxes inside take `nested_namespaces`."),
     ("none", "No filter."),
 ];
 
