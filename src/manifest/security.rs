@@ -378,10 +378,10 @@ impl Notation for CapabilityName {
 
 fn unknown_capability(text: &str, upper: &str) -> Fault {
     let fault = Fault::value(format!("{} is not a capability", shown(text)), "not a capability");
-    if upper == "ALL" {
+    let word = upper.strip_prefix("CAP_").unwrap_or(upper);
+    if word == "ALL" {
         return fault.help("each is named: the plan tells what each of them opens");
     }
-    let word = upper.strip_prefix("CAP_").unwrap_or(upper);
     // No fix: a guess must not give a power.
     let meant = Meant::among(word, Capability::ALL.iter().map(|capability| capability.word()));
     let other = || "write a name from capabilities(7), such as `NET_BIND_SERVICE`".to_owned();

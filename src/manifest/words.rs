@@ -42,7 +42,6 @@ const NEIGHBOURS: &[(&str, &str, bool)] = &[
     ("cap_add", "security.capabilities", false),
     ("cap_drop", "security.capabilities", false),
     ("capabilities", "security.capabilities", false),
-    ("privileged", "security.level", false),
     ("security_opt", "security", false),
     ("seccomp", "security.seccomp", false),
     ("no_new_privileges", "security.no_new_privileges", false),
@@ -108,6 +107,10 @@ const WITHOUT: &[(&str, &str)] = &[
     ("detach", "there is no daemon: a sandbox ends with its runner"),
     ("profiles", "one file describes one sandbox: write another file"),
     ("extends", "nothing is taken from other files: `vars` and `--set` make one file fit many"),
+    (
+        "privileged",
+        "there is no switch for everything: `security` and `devices` open what is needed",
+    ),
     ("include", "nothing is taken from other files: `vars` and `--set` make one file fit many"),
 ];
 
@@ -118,6 +121,11 @@ const NOT_YET: &[&str] = &["ports", "dns", "caches", "artifacts", "hooks"];
 pub(super) fn ours(word: &str, root: bool) -> Option<(&'static str, bool)> {
     let all = if root { NEIGHBOURS } else { NESTED };
     all.iter().find(|(theirs, ..)| *theirs == word).map(|(_, ours, same)| (*ours, *same))
+}
+
+/// How a key of the neighbours is written here, where the example of ours says the opposite.
+pub(super) fn written(word: &str) -> Option<&'static str> {
+    (word == "read_only").then_some("rootfs: {write: none}")
 }
 
 /// Why a key of the neighbours is not there.

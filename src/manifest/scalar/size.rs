@@ -85,16 +85,21 @@ fn bad_unit(text: &str, number: &str, unit: &str) -> Fault {
     if number.is_empty() || unit.is_empty() {
         return not_a_size(text);
     }
-    let fault = Fault::value(
-        format!("{} is not a size: the unit {} is not known", shown(text), shown(unit)),
-        "unknown unit",
-    );
+    let fault = match scale(unit) {
+        Some(_) => Fault::value(format!("{} holds a blank", shown(text)), "not a size"),
+        None => Fault::value(
+            format!("{} is not a size: the unit {} is not known", shown(text), shown(unit)),
+            "unknown unit",
+        ),
+    };
     let meant = unit.chars().next().map(|c| c.to_ascii_lowercase());
     let known = UNITS.iter().find(|(letter, ..)| Some(*letter) == meant);
     let words = ["megs", "meg", "mega", "megabytes", "mbytes", "kilobytes", "gigs", "gigabytes"];
     match known {
         Some((letter, ..))
-            if words.contains(&&*unit.to_ascii_lowercase()) || scale(unit).is_some() =>
+            if words.contains(&&*unit.to_ascii_lowercase())
+                || scale(unit).is_some()
+                || matches!(unit.as_bytes(), [_, b'i']) =>
         {
             fault.help(format!("write `{number}{letter}`")).fix(format!("{number}{letter}"))
         }

@@ -159,7 +159,7 @@ impl<'s> Walk<'s> {
         if let Some((ours, same)) =
             words::ours(key, root).filter(|(ours, _)| self.has(ours, &known))
         {
-            let fault = renamed(fault, ours, same).help(self.called(ours, same));
+            let fault = renamed(fault, ours, same).help(self.called(key, ours, same));
             let first = ours.split('.').next().unwrap_or(ours);
             return (fault.problem(place), vec![first.to_owned()]);
         }
@@ -183,13 +183,13 @@ impl<'s> Walk<'s> {
     }
 
     /// What a neighbour's key is called, and how it is written where that differs.
-    fn called(&self, ours: &str, same: bool) -> String {
+    fn called(&self, theirs: &str, ours: &str, same: bool) -> String {
         let example = schema::key(self.schema, ours).and_then(example).filter(|_| !same);
         let written = example.map(|example| match ours.split_once('.') {
             Some((section, key)) => format!("{section}: {{{key}: {example}}}"),
             None => format!("{ours}: {example}"),
         });
-        match written {
+        match words::written(theirs).map(str::to_owned).or(written) {
             Some(written) => format!("it is called `{ours}` here: write, for example, `{written}`"),
             None => format!("it is called `{ours}` here"),
         }
