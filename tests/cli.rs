@@ -43,6 +43,7 @@ fn help_shows_an_example_of_every_command() {
     ];
     for command in commands {
         let text = ours(&[command, "--help"]).expect(0).stdout;
+        assert_eq!(ours(&["help", command]).expect(0).stdout, text);
         assert!(text.contains(&format!("  sixdocker {command}")), "{text}");
     }
     assert!(ours(&["--help"]).expect(0).stdout.contains("  sixdocker up "));
@@ -420,6 +421,11 @@ fn flags_become_a_manifest() {
     assert!(printed(&["-v", "/a:/b", "-v", "/c:/d:ro", "a"]).contains("[\"/a:/b:rw\", \"/c:/d\"]"));
     assert!(printed(&["-h", "box", "a"]).contains("hostname: box"));
     assert!(printed(&["--tmpfs", "/x", "a"]).contains("tmpfs: [/tmp, /run, /x]"));
+    // As docker's manual has it.
+    let text = printed(&["--tmpfs", "/tmp:rw,noexec,nosuid,size=65536k", "a"]);
+    for part in ["tmpfs: [/run]", "target: /tmp", "exec: false", "size: 65536k", "1777"] {
+        assert!(text.contains(part), "no {part} in {text}");
+    }
 }
 
 #[test]

@@ -28,7 +28,6 @@ Examples:
 /// Runs a command in a sandbox that one YAML file describes.
 #[derive(Debug, Parser)]
 #[command(name = "sixdocker", version, after_help = EXIT_CODES, arg_required_else_help = true)]
-#[command(disable_help_subcommand = true)]
 pub struct Cli {
     #[command(subcommand)]
     pub(super) command: Command,

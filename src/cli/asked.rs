@@ -133,8 +133,16 @@ impl Asked {
     /// The plan for this host, as it is where all streams are pipes: the same wherever its
     /// listing is printed to.
     pub(super) fn plan_with_pipes(&self, host: &Host) -> Result<Plan, Vec<Problem>> {
-        let inputs = self.look();
-        let inputs = Inputs { terminals: [false; 3], owned: [false; 3], ..inputs };
+        self.plan_with_streams(host, false)
+    }
+
+    /// The same where all streams are files of the caller's.
+    pub(super) fn plan_with_files(&self, host: &Host) -> Result<Plan, Vec<Problem>> {
+        self.plan_with_streams(host, true)
+    }
+
+    fn plan_with_streams(&self, host: &Host, owned: bool) -> Result<Plan, Vec<Problem>> {
+        let inputs = Inputs { terminals: [false; 3], owned: [owned; 3], ..self.look() };
         planner::plan(&self.manifest, host, &inputs)
     }
 

@@ -4,7 +4,8 @@ use super::args::{Audit as Args, Format};
 use super::asked::Asked;
 use super::output;
 use crate::audit::{self, Score};
-use crate::plan::Line;
+use crate::host::Host;
+use crate::plan::{Line, Plan};
 use crate::render::Style;
 use crate::source::Pointer;
 
@@ -31,8 +32,21 @@ pub(super) fn audit(args: &Args) -> u8 {
     let score = Score::of(&plan.holes);
     let above = args.max.filter(|max| score > *max);
     let code = output::print(&text, u8::from(above.is_some()));
+    tell_of_files(&asked, &host, &plan);
     if let Some(max) = above {
         output::complain(&format!("sixdocker: {score} is above {max}"));
     }
     code
+}
+
+/// What is open only where the streams are files, which this looks the same without.
+fn tell_of_files(asked: &Asked, host: &Host, plan: &Plan) {
+    let Ok(with_files) = asked.plan_with_files(host) else { return };
+    let told: Vec<_> = plan.holes.iter().map(|hole| hole.opening).collect();
+    for hole in with_files.holes.iter().filter(|hole| !told.contains(&hole.opening)) {
+        let (id, points) = (hole.opening.id(), hole.opening.points());
+        output::complain(&format!(
+            "sixdocker: run with stdout or stderr in a file, `{id}` ({points:.1}) is open as well; through a pipe it is not"
+        ));
+    }
 }

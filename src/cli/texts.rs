@@ -49,7 +49,17 @@ pub(super) fn man() -> u8 {
         man.render_extra_section(&mut text)
     });
     match page.and(pages) {
-        Ok(()) => output::print(&String::from_utf8_lossy(&text), 0),
+        Ok(()) => {
+            // The commands have no pages of their own.
+            let text = tree.get_subcommands().fold(
+                String::from_utf8_lossy(&text).into_owned(),
+                |text, command| {
+                    let name = command.get_name();
+                    text.replace(&format!("sixdocker\\-{name}(1)"), &format!("sixdocker {name}"))
+                },
+            );
+            output::print(&text, 0)
+        }
         Err(error) => {
             output::complain(&format!("sixdocker: {error}"));
             1

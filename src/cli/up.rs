@@ -107,7 +107,9 @@ fn tell(asked: &Asked, plan: &Plan, outcome: &Outcome, problem: Option<&Problem>
         asked.tell(std::slice::from_ref(problem));
     }
     let unfound = matches!(outcome.ending, Ending::NotFound(_));
-    if unfound && asked.is_typed() && asked.manifest.rootfs.source == RootSource::Host {
+    let named = asked.manifest.rootfs.source != RootSource::Host;
+    let path = plan.exec.action.argv.first().is_some_and(|word| word.contains('/'));
+    if unfound && asked.is_typed() && !named && !path {
         // As docker has it, the first word names an image.
         output::complain("sixdocker: there are no images: --rootfs names a root file system");
     }

@@ -455,7 +455,8 @@ impl<'p> Watch<'p> {
     fn outcome(mut self) -> Outcome {
         let (own, usage) = self.child.end().unwrap_or((KILLED, <_>::default()));
         // An init that stays tells how the command ended; with what it ends itself says nothing.
-        let silent = self.heard.ended.is_none() && self.heard.running.is_some();
+        let Heard { failure, ended, running, .. } = &self.heard;
+        let silent = ended.is_none() && running.is_some() && failure.is_none();
         let lost = silent && self.plan.spawn.is_some() && matches!(own, Status::Exit(_));
         if lost {
             self.troubles.push("how the command ended was not told".to_owned());

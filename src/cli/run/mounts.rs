@@ -17,7 +17,7 @@ pub(super) fn add(draft: &mut Draft, flags: &Run) {
         }
     }
     for tmpfs in &flags.tmpfs {
-        draft.push(&["tmpfs"], literal(tmpfs), tmpfs);
+        add_tmpfs(draft, tmpfs);
     }
     for device in &flags.device {
         draft.push(&["devices"], literal(device), device);
@@ -25,6 +25,29 @@ pub(super) fn add(draft: &mut Draft, flags: &Run) {
     if let Some(size) = &flags.shm_size {
         draft.put(&["shm_size"], scalar(size), size);
     }
+}
+
+/// `DST[:OPTION,…]`. What of mount(8) every tmpfs here has anyway need not be said again, and
+/// `noexec` has a key in the long form of a mount alone.
+fn add_tmpfs(draft: &mut Draft, tmpfs: &str) {
+    let (target, options) = tmpfs.split_once(':').unwrap_or((tmpfs, ""));
+    let usual = ["", "rw", "nosuid", "nodev", "exec", "noexec"];
+    let rest: Vec<_> = options.split(',').filter(|word| !usual.contains(word)).collect();
+    let known = |word: &&str| word.starts_with("size=") || word.starts_with("mode=");
+    if options.split(',').any(|word| word == "noexec") && rest.iter().all(known) {
+        let mut mount =
+            json!({"type": "tmpfs", "target": target.replace('$', "$$"), "exec": false});
+        for (key, value) in rest.iter().filter_map(|word| word.split_once('=')) {
+            mount[key] = json!(value);
+        }
+        if target == "/tmp" && mount.get("mode").is_none() {
+            mount["mode"] = json!("1777");
+        }
+        return draft.push(&["mounts"], mount, tmpfs);
+    }
+    let rest = rest.join(",");
+    let short = if rest.is_empty() { target.to_owned() } else { format!("{target}:{rest}") };
+    draft.push(&["tmpfs"], literal(&short), tmpfs);
 }
 
 /// `SRC:DST[:ro|rw]`; docker's default is writable, the manifest's is read-only.
