@@ -10,7 +10,7 @@ use std::path::Path;
 const ARROWS: &[(&str, &str)] = &[
     ("audit", "diagnostic host plan render source"),
     ("capability", ""),
-    ("cause", "diagnostic host plan report source sys"),
+    ("cause", "capability diagnostic host plan report source sys"),
     ("check", "diagnostic host inputs manifest planner probe render source"),
     ("cli", "*"),
     ("diagnostic", "source"),

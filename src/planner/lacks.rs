@@ -15,7 +15,7 @@ pub(crate) fn userns(reason: &str) -> &'static str {
 }
 
 /// How a container is started so that a new /proc can be mounted in it.
-pub(crate) const UNMASKED: &str = "start the container with its masks off (docker: `--security-opt systempaths=unconfined`; podman: `--security-opt unmask=ALL`)";
+pub(crate) const UNMASKED: &str = "start the container with its masks off (docker: `--security-opt systempaths=unconfined`; podman: `--security-opt unmask=ALL`; a sandbox of ours: `security: {masked_paths: [], readonly_paths: []}`)";
 
 /// How control groups are had that are not there for this reason, or read-only: in a container
 /// they are its engine's to mount.
