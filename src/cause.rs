@@ -225,7 +225,7 @@ impl Scene<'_> {
                 let layered = || overlay::why(self, source, &Layer::Scratch, fault);
                 layer.then(layered).flatten().or_else(|| mount::mapped(self, source, fault))
             }
-            Action::Attend(Attend::GivePipes { .. }) => None,
+            Action::Attend(Attend::OpenPipes) => None,
             Action::Init(init) => self.init(init, fault),
             Action::Spawn => scarcity::processes(self, fault.errno),
             Action::Command(command) => self.command(command, fault),

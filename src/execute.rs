@@ -148,7 +148,7 @@ impl Run<'_> {
             sys::supervise::adopt_orphans().map_err(&clone)?;
         }
         let (child, line, go) = self.clone_init(ready, ties)?;
-        let gone = self.attend(&child, &go, &counted).and_then(|()| {
+        let gone = self.attend(&child, &go).and_then(|()| {
             // Looked at while init works; it needs this last.
             let outside = outside.unwrap_or_else(Outside::own);
             sys::write_once(go.as_fd(), &init::go(&outside)).map_err(&clone)
@@ -188,18 +188,11 @@ impl Run<'_> {
         }
     }
 
-    fn attend(
-        &mut self,
-        child: &Child,
-        go: &OwnedFd,
-        counted: &[(OwnedFd, Target)],
-    ) -> Result<(), Failure> {
-        // A pipe has one owner, whichever end is asked.
-        let pipes: Vec<_> = counted.iter().map(|(end, _)| end.as_fd()).collect();
+    fn attend(&mut self, child: &Child, go: &OwnedFd) -> Result<(), Failure> {
         for step in &self.plan.attend {
             let at = Instant::now();
             let failed = |(fault, evidence)| Failure { n: step.n, fault, evidence };
-            let made = attend::perform(&step.action, child.pid(), &pipes).map_err(failed)?;
+            let made = attend::perform(&step.action, child.pid()).map_err(failed)?;
             if let Some(mount) = made {
                 sys::send_descriptor(go.as_fd(), b'D', mount.as_fd()).map_err(failure(step.n))?;
             }
@@ -252,6 +245,7 @@ fn streams(
     for (stream, (end, file)) in (1..).zip(counted.iter_mut().zip(files)) {
         if is_counted(plan, stream) {
             let (read, write) = sys::pipe()?;
+            sys::open_pipe(write.as_fd(), stream)?;
             *end = Some(write);
             ours.push((read, file.take().map_or(Target::Standard(stream), Target::File)));
         }

@@ -43,6 +43,9 @@ pub struct Inputs {
     /// Which of them are files or devices of the caller's: inside, they can be opened anew
     /// (/dev/stdout) by their owner only.
     pub owned: [bool; 3],
+    /// Who else reads the pipe that is stdin, of the runner's ancestors: a shell its script, most
+    /// likely.
+    pub reader: Option<String>,
     /// For root: the file systems that hold what is shown of the host, by path, as statfs(2)
     /// tells them.
     pub filesystems: BTreeMap<PathBuf, nix::sys::statfs::FsType>,

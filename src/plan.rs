@@ -150,9 +150,10 @@ pub enum Attend {
     /// MOUNT_ATTR_IDMAP), and hands the copy to init. With `layer` nothing may be mounted below
     /// it: an overlay would not show that.
     MapMount { source: PathBuf, recursive: bool, layer: bool },
-    /// Gives the pipes among the standard streams to this user, so that the command can open
-    /// them anew (/dev/stdout).
-    GivePipes { uid: u32 },
+    /// Lets pipes that are standard streams be opened anew by others than their owner: to be read
+    /// where that is stdin, to be written to where not. Who else reads stdin, as a shell its
+    /// script, must not be told by the command what to do.
+    OpenPipes,
 }
 
 /// User or group ids.

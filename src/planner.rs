@@ -60,7 +60,7 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
     let isolation = isolation::choose(draft);
     let mut identity = identity::choose(draft, &isolation);
     let mut groups = groups::choose(draft, &isolation);
-    let streams = streams::choose(draft);
+    let streams = streams::choose(draft, &identity);
     let mut security = security::choose(draft);
     let network = isolation::network(draft);
     draft.may_degrade();
@@ -96,7 +96,7 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
     .collect();
 
     let mapped = match identity.foreign {
-        Some(first) => foreign::map(draft, &mut init, first + identity.uid),
+        Some(_) => foreign::map(draft, &mut init),
         None => Vec::new(),
     };
     let attend = std::mem::take(&mut identity.attend);

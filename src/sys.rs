@@ -256,6 +256,15 @@ pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
     nix::unistd::pipe2(OFlag::O_CLOEXEC).of(Call::Pipe)
 }
 
+/// Lets others than its owner open a pipe anew (/dev/stdin, /dev/stdout): for no more than it is
+/// to the command, to be read as stdin, to be written to as another stream.
+pub fn open_pipe(pipe: BorrowedFd<'_>, stream: u8) -> Result<()> {
+    use nix::sys::stat::{Mode, fchmod};
+    let others = if stream == 0 { Mode::S_IROTH } else { Mode::S_IWOTH };
+    let mode = Mode::from_bits_truncate(seen(pipe)?.st_mode) | others;
+    fchmod(pipe, mode).of(Call::Fchmod)
+}
+
 /// Sends `byte` and a copy of `fd` along a line, without allocating.
 pub fn send_descriptor(line: BorrowedFd<'_>, byte: u8, fd: BorrowedFd<'_>) -> Result<()> {
     let mut part =

@@ -191,6 +191,35 @@ fn streams_can_be_opened_anew() {
     }
 }
 
+/// A shell that reads its script from the pipe that the command has as stdin would obey what that
+/// wrote into it.
+#[test]
+fn the_command_writes_no_script_of_the_callers() {
+    if !support::need("setpriv") || !need_root() {
+        return;
+    }
+    let temp = Temp::of_user();
+    let inject = "echo 'echo ESCAPED' > /proc/self/fd/0; sleep 0.1; echo done";
+    let manifest = temp.write("p.yaml", format!("command: [sh, -c, \"{inject}\"]\n"));
+    let binary = support::user_binary().display();
+    for streams in ["2>&1 | cat", ">out 2>&1; cat out"] {
+        let script = format!(
+            "cd {}; {binary} up {} {streams}\necho next\n",
+            temp.path().display(),
+            manifest.display()
+        );
+        let user = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "bash"];
+        for words in [&user[4..], &user] {
+            let mut bash = std::process::Command::new(words[0]);
+            bash.args(&words[1..]);
+            let ran = support::run_for(&mut bash, Duration::from_mins(2), script.as_bytes());
+            let output = ran.expect(0).stdout;
+            _ = fs::remove_file(temp.join("out"));
+            assert!(output.contains("done\nnext\n") && !output.contains("ESCAPED\n"), "{output}");
+        }
+    }
+}
+
 /// What the caller has written to its log before is not the command's to read.
 #[test]
 fn a_log_is_written_anew_and_not_read() {

@@ -142,8 +142,9 @@ impl Asked {
     }
 
     fn plan_with_streams(&self, host: &Host, owned: bool) -> Result<Plan, Vec<Problem>> {
-        let inputs = Inputs { terminals: [false; 3], owned: [owned; 3], ..self.look() };
-        planner::plan(&self.manifest, host, &inputs)
+        let streams =
+            Inputs { terminals: [false; 3], owned: [owned; 3], reader: None, ..self.look() };
+        planner::plan(&self.manifest, host, &streams)
     }
 
     /// The manifest that the command line names, and the machine: the recorded one, or this.

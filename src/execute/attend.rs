@@ -1,7 +1,7 @@
 //! What the parent does for init, while init waits.
 
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -10,18 +10,16 @@ use nix::fcntl::OFlag;
 use nix::sys::statfs::FsType;
 
 use crate::plan::{Attend, IdKind, IdRange};
-use crate::sys::{self, Call, Fault, Named};
+use crate::sys::{self, Call, Fault};
 
 /// The magic number of pipes without a name (linux/magic.h).
 const PIPEFS: FsType = FsType(0x5049_5045);
 
-/// Performs one step; what it makes is for init. `pipes` are the runner's own, in the place of
-/// standard streams. A fault may come with what the helper said
+/// Performs one step; what it makes is for init. A fault may come with what the helper said
 /// about it.
 pub(super) fn perform(
     action: &Attend,
     pid: i32,
-    pipes: &[BorrowedFd<'_>],
 ) -> Result<Option<OwnedFd>, (Fault, Option<String>)> {
     let done = match action {
         Attend::MapIds { kind, map, helper: Some(helper) } => {
@@ -33,7 +31,7 @@ pub(super) fn perform(
             Err(Call::OpenTree.fault(Errno::EINVAL))
         }
         Attend::MapMount { source, recursive, .. } => map_mount(source, *recursive, pid).map(Some),
-        Attend::GivePipes { uid } => give_pipes(*uid, pipes).map(|()| None),
+        Attend::OpenPipes => open_pipes().map(|()| None),
     };
     done.map_err(|fault| (fault, None))
 }
@@ -64,12 +62,12 @@ fn has_mounts_below(dir: &Path) -> bool {
     points.any(|point| point != dir && point.starts_with(&dir))
 }
 
-fn give_pipes(uid: u32, ours: &[BorrowedFd<'_>]) -> sys::Result<()> {
-    let streams: [BorrowedFd<'_>; 3] = [0, 1, 2].map(sys::stream);
-    for stream in streams.iter().chain(ours) {
+fn open_pipes() -> sys::Result<()> {
+    for number in 0..3 {
+        let stream = sys::stream(number);
         // A FIFO that has a name is somebody's file; a closed stream is nothing.
-        if sys::is_filesystem(*stream, PIPEFS).unwrap_or(false) {
-            nix::unistd::fchown(stream, Some(uid.into()), None).of(Call::Fchown)?;
+        if sys::is_filesystem(stream, PIPEFS).unwrap_or(false) {
+            sys::open_pipe(stream, number)?;
         }
     }
     Ok(())

@@ -18,7 +18,7 @@ use nix::fcntl::OFlag;
 use super::line;
 use super::mounts::{Content, Tree};
 use super::text::Text;
-use crate::plan::{Attend, Command, IdRange, Init, Namespace, Plan, Step};
+use crate::plan::{Command, IdRange, Init, Namespace, Plan};
 use crate::sys::supervise::Window;
 use crate::sys::{self, Call, Fault, Named, Result};
 
@@ -339,14 +339,10 @@ impl<'p> Scene<'p> {
         self.write_proc(path.as_str(), value.as_bytes())
     }
 
-    /// The terminal's file goes to the command's user, who may want to open it anew; the pipes that
-    /// are counted as well, where the parent has not given them away.
+    /// The terminal's file goes to the command's user, who may want to open it anew.
     fn set_ids(&self, uid: u32, gid: u32, groups: Option<&[u32]>) -> Result<()> {
-        let given = |step: &Step<Attend>| matches!(step.action, Attend::GivePipes { .. });
-        let given = self.plan.attend.iter().any(given);
-        let pipes = self.ready.counted.iter().flatten().filter(|_| !given);
-        for stream in self.terminal.iter().chain(pipes) {
-            nix::unistd::fchown(stream, Some(uid.into()), None).of(Call::Fchown)?;
+        if let Some(terminal) = &self.terminal {
+            nix::unistd::fchown(terminal, Some(uid.into()), None).of(Call::Fchown)?;
         }
         sys::set_ids(uid, gid, groups)
     }

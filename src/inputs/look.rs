@@ -261,8 +261,10 @@ impl Inputs {
     }
 
     fn streams(&mut self, manifest: &Manifest) {
-        if let Input::File(path) = &manifest.stdin {
-            self.see(path);
+        match &manifest.stdin {
+            Input::File(path) => self.see(path),
+            Input::Inherit => self.reader = reader_of_stdin(),
+            Input::None => {}
         }
         if let Some(report) = &manifest.report {
             report.file.parent().into_iter().for_each(|dir| self.see(dir));
@@ -301,6 +303,34 @@ impl Inputs {
             }
         }
     }
+}
+
+/// The nearest ancestor that reads the same pipe as this process's stdin, and has it among its
+/// first descriptors.
+fn reader_of_stdin() -> Option<String> {
+    let link = |pid: u32, fd: u32| std::fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok();
+    let ours = std::fs::read_link("/proc/self/fd/0").ok()?;
+    if !ours.as_os_str().as_encoded_bytes().starts_with(b"pipe:") {
+        return None;
+    }
+    let text = |pid: u32, file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).ok();
+    let reads = |pid: u32, fd: u32| {
+        let flags = text(pid, &format!("fdinfo/{fd}")).unwrap_or_default();
+        let flags = flags.lines().find_map(|line| line.strip_prefix("flags:"));
+        let flags = flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok());
+        flags.is_none_or(|flags| flags & libc::O_ACCMODE != libc::O_WRONLY)
+    };
+    let mut pid = std::os::unix::process::parent_id();
+    while pid > 0 {
+        if (0..10).any(|fd| link(pid, fd).as_ref() == Some(&ours) && reads(pid, fd)) {
+            let name = text(pid, "comm").unwrap_or_default();
+            return Some(format!("process {pid} ({})", name.trim_end()));
+        }
+        // Its parent is the second field behind the name, which may hold anything.
+        let stat = text(pid, "stat")?;
+        pid = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+    }
+    None
 }
 
 /// The caller's environment, as far as it is text.

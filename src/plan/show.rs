@@ -84,8 +84,8 @@ impl Display for Attend {
             Self::MapMount { source, .. } => {
                 return write!(f, "copy the mount of {} with its ids mapped", path(source));
             }
-            Self::GivePipes { uid } => {
-                return write!(f, "give pipes among the standard streams to user {uid}");
+            Self::OpenPipes => {
+                return f.write_str("let pipes that are standard streams be opened anew");
             }
         };
         let what = if *kind == IdKind::Uid { "user" } else { "group" };

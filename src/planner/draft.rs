@@ -145,6 +145,11 @@ impl<'a> Draft<'a> {
         false
     }
 
+    /// It runs without something that nobody asked for by name.
+    pub(super) fn go_without(&mut self, name: &'static str, reason: String) {
+        self.degraded.push(Degraded { name, reason });
+    }
+
     /// A file or directory of the host that the manifest needs.
     pub(super) fn source_exists(&mut self, path: &Path, place: &Pointer) {
         match self.inputs.paths.get(path) {

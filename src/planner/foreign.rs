@@ -105,7 +105,7 @@ pub(super) fn wanted(draft: &Draft<'_>) -> bool {
 }
 
 /// Has every mount that shows something of the host handed over with its ids mapped.
-pub(super) fn map(draft: &Draft<'_>, init: &mut [Step<Init>], uid: u32) -> Vec<Step<Attend>> {
+pub(super) fn map(draft: &Draft<'_>, init: &mut [Step<Init>]) -> Vec<Step<Attend>> {
     let mut steps = Vec::new();
     let mut copy = |source: &Path, recursive, layer, origin: &_| {
         let source = source.to_owned();
@@ -131,7 +131,7 @@ pub(super) fn map(draft: &Draft<'_>, init: &mut [Step<Init>], uid: u32) -> Vec<S
             _ => {}
         }
     }
-    steps.push(step(Attend::GivePipes { uid }, &default("userns")));
+    steps.push(step(Attend::OpenPipes, &default("userns")));
     steps
 }
 

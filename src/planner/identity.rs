@@ -37,6 +37,24 @@ pub(super) struct Identity {
 }
 
 impl Identity {
+    /// The command's user as the host knows it.
+    pub(super) fn outside(&self) -> u32 {
+        let own = self.map.iter().find_map(|step| match &step.action {
+            Init::MapSelf { uid, .. } => Some(std::slice::from_ref(uid)),
+            _ => None,
+        });
+        let parents = self.attend.iter().find_map(|step| match &step.action {
+            Attend::MapIds { kind: IdKind::Uid, map, .. } => Some(map.as_slice()),
+            _ => None,
+        });
+        let ranges = own.or(parents).unwrap_or_default();
+        let holds = |range: &&IdRange| {
+            self.uid.checked_sub(range.inside).is_some_and(|above| above < range.count)
+        };
+        let range = ranges.iter().find(holds);
+        range.map_or(self.uid, |range| range.outside + (self.uid - range.inside))
+    }
+
     /// The supplementary groups that the command has; none where it keeps the caller's.
     pub(super) fn groups(&self) -> Option<Vec<u32>> {
         self.set.iter().find_map(|step| match &step.action {

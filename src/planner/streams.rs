@@ -9,6 +9,7 @@ use crate::source::Pointer;
 
 use super::draft::{Draft, asked, at, default, either, key, step};
 use super::exposure;
+use super::identity::Identity;
 
 /// The three streams, and what must be opened for them.
 pub(super) struct Streams {
@@ -34,7 +35,7 @@ pub(super) fn origin(draft: &Draft<'_>) -> Origin {
 }
 
 /// Chooses where each stream leads.
-pub(super) fn choose(draft: &mut Draft<'_>) -> Streams {
+pub(super) fn choose(draft: &mut Draft<'_>, identity: &Identity) -> Streams {
     let manifest = draft.manifest;
     let [input, output, _] = draft.inputs.terminals;
     let terminal = match manifest.tty {
@@ -51,10 +52,12 @@ pub(super) fn choose(draft: &mut Draft<'_>) -> Streams {
         (false, true) => (Stream::Inherit, Stream::Counted),
         (false, false) => (Stream::Inherit, Stream::Inherit),
     };
-    handed_over(draft, terminal);
+    let told = manifest.stdin == Input::Inherit && !terminal && is_told(draft, identity);
+    handed_over(draft, terminal, told);
     apart(draft);
     let mut open = Vec::new();
     let stdin = match &manifest.stdin {
+        Input::Inherit if told => Stream::None,
         Input::Inherit => inherit,
         Input::None => Stream::None,
         Input::File(path) => file(draft, &mut open, 0, "stdin", path),
@@ -85,12 +88,26 @@ pub(super) fn choose(draft: &mut Draft<'_>) -> Streams {
     Streams { terminal, open, stdin, stdout, stderr, origin }
 }
 
+/// Who else reads the pipe that is stdin would be told by the command what to do: whoever owns a
+/// pipe may write to it, at whichever end. Then the command gets none of it, and that is noted.
+fn is_told(draft: &mut Draft<'_>, identity: &Identity) -> bool {
+    let Some(reader) = &draft.inputs.reader else { return false };
+    let owner = identity.outside() == draft.host.uid;
+    if owner {
+        let reason = format!(
+            "it is a pipe that {reader} reads as well, which would do what the command wrote there; `</dev/null` or a pipe of its own (`cat | sixdocker …`) says what is meant"
+        );
+        draft.go_without("stdin", reason);
+    }
+    owner
+}
+
 /// What the command has of the caller's own streams.
-fn handed_over(draft: &mut Draft<'_>, terminal: bool) {
+fn handed_over(draft: &mut Draft<'_>, terminal: bool, told: bool) {
     let manifest = draft.manifest;
     let counted = manifest.limits.output.is_some();
     let inherited = [
-        ("stdin", manifest.stdin == Input::Inherit),
+        ("stdin", manifest.stdin == Input::Inherit && !told),
         ("stdout", manifest.stdout == Output::Inherit && !counted),
         ("stderr", manifest.stderr == ErrorOutput::Inherit && !counted),
     ];

@@ -201,7 +201,7 @@ pub struct Usage {
 /// Something the host could not give.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Lost {
-    /// The word of `allow_degraded`.
+    /// The word of `allow_degraded`, or `stdin`.
     pub name: String,
     /// What was lost, and why.
     pub reason: String,

@@ -42,6 +42,7 @@ pub fn inputs(stem: &str) -> Inputs {
         environment: environment.into_iter().map(text).collect(),
         terminals: [false; 3],
         owned: [false; 3],
+        reader: None,
         filesystems: ["/usr", "/m/rootfs"].map(|path| (path.into(), EXT4_SUPER_MAGIC)).into(),
         passwd: Some("root:x:0:0:root:/root:/bin/sh\n".into()),
         group: Some("root:x:0:\n".into()),

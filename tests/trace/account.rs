@@ -45,7 +45,7 @@ impl Step {
     fn may_be_silent(&self) -> bool {
         match self.action.as_str() {
             "verify" | "streams" | "mask" | "read_only_path" | "mkdir" | "undumpable"
-            | "give_pipes" => true,
+            | "open_pipes" => true,
             "bind" => self.text("optional") == "true",
             _ => false,
         }
@@ -166,7 +166,7 @@ fn account(call: &Call, steps: &[Step]) -> Account {
         "open_tree" => of(&|step| clones(step, call)),
         "move_mount" => actions(MOUNTING),
         "mount_setattr" if call.arguments.contains("MOUNT_ATTR_IDMAP") => actions(&["map_mount"]),
-        "fchown" => actions(&["give_pipes", "set_ids"]),
+        "fchown" => actions(&["set_ids", "write_file", "file"]),
         "mount_setattr" => {
             actions(&["root", "bind", "mount", "file", "mask", "read_only_path", "read_only_root"])
         }
