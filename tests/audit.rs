@@ -89,6 +89,8 @@ fn openings() -> Vec<(Opening, Value, &'static str)> {
         (O::HostProcesses, json!({"proc": "outer"}), user),
         (O::HostProcesses, json!({"allow_degraded": ["pid_namespace"]}), "nested"),
         (O::LeftBehind, json!({"namespaces": {"pid": "host"}}), alone),
+        (O::Untied, security(json!({"seccomp": "none"})), user),
+        (O::Untied, security(json!({"capabilities": ["SETUID"]})), user),
         (O::HostIpc, json!({"namespaces": {"ipc": "host"}}), user),
         (O::HostName, json!({"namespaces": {"uts": "host"}}), user),
         (O::HostCgroupPaths, json!({"namespaces": {"cgroup": "host"}}), user),

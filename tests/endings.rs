@@ -210,9 +210,9 @@ fn the_command_writes_no_script_of_the_callers() {
         );
         let user = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "bash"];
         for words in [&user[4..], &user] {
-            let mut bash = std::process::Command::new(words[0]);
+            let mut bash = Command::new(words[0]);
             bash.args(&words[1..]);
-            let ran = support::run_for(&mut bash, Duration::from_mins(2), script.as_bytes());
+            let ran = run_for(&mut bash, Duration::from_mins(2), script.as_bytes());
             let output = ran.expect(0).stdout;
             _ = fs::remove_file(temp.join("out"));
             assert!(output.contains("done\nnext\n") && !output.contains("ESCAPED\n"), "{output}");

@@ -102,6 +102,9 @@ openings! {
     LeftBehind "left_behind" 5:
         "processes that end the runner and its init outlive them: no PID namespace and no control group holds them together",
         "give it a PID namespace, or run it where a control group can be had";
+    Untied "untied" 3:
+        "the command may outlive a runner that is killed: as PID 1 it can give up the signal that ties it ({})",
+        "write `init: true`";
     HostIpc "host_ipc" 10:
         "the command shares System V and POSIX message queues, semaphores and memory of the host",
         "leave `namespaces.ipc: host` out";

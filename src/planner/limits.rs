@@ -85,6 +85,10 @@ fn memory(draft: &Draft<'_>) -> Vec<Limit> {
     if let Some(Size(max)) = limits.memory {
         let (v1, v2) = (file("memory.limit_in_bytes", max), file("memory.max", max));
         all.push(limit("memory", MEMORY, v1, v2));
+        // On v2 they count as all memory does; on v1 nothing counts them before this is set, and
+        // nobody but the host's own net.ipv4.tcp_mem limits them.
+        let sockets = file("memory.kmem.tcp.limit_in_bytes", max);
+        all.push(Limit { default: true, ..limit("memory", MEMORY, sockets, Ok(Vec::new())) });
     }
     if let Some(swap) = swap(draft) {
         all.push(swap);

@@ -2,7 +2,7 @@
 
 use crate::capability::Capability;
 use crate::manifest::{
-    Degradable, Landlock, Refusal, Seccomp, SeccompBase, Security, SecurityLevel, Userns,
+    Degradable, Landlock, Refusal, Seccomp, SeccompBase, Security, SecurityLevel, Sharing, Userns,
 };
 use crate::plan::{Command, Init, Opening, Origin, Step};
 use crate::seccomp::Opened;
@@ -55,7 +55,39 @@ pub(super) fn choose(draft: &mut Draft<'_>) -> Walls {
     let filtered = filter.is_some();
     command.extend(filter);
     nested(draft);
+    untied(draft);
     Walls { init, command, filtered }
+}
+
+/// What lets PID 1 give up the signal that it gets when the runner dies (PR_SET_PDEATHSIG(2const)).
+fn untied(draft: &mut Draft<'_>) {
+    let manifest = draft.manifest;
+    if manifest.init || manifest.namespaces.pid != Sharing::Private {
+        return;
+    }
+    let Security { level, seccomp, capabilities, no_new_privileges, .. } = &manifest.security;
+    let place = key("security");
+    let changes_ids = [Capability::Setuid, Capability::Setgid];
+    let loose = |level: &SecurityLevel| *level == SecurityLevel::Loose;
+    let (free, at_filter) = match &seccomp.base {
+        SeccompBase::Level => (loose(level), place.clone()),
+        SeccompBase::Profile(profile) => (loose(profile), place.key("seccomp")),
+        SeccompBase::None | SeccompBase::File(_) => (true, place.key("seccomp")),
+    };
+    let allowed = seccomp.allow.iter().any(|name| name == "prctl");
+    let all = [
+        (free, "by prctl(2)", at_filter),
+        (allowed, "by prctl(2)", place.key("seccomp").key("allow")),
+        (
+            changes_ids.iter().any(|one| capabilities.contains(one)),
+            "by another user id",
+            place.key("capabilities"),
+        ),
+        (!no_new_privileges, "by a set-user-id program", place.key("no_new_privileges")),
+    ];
+    if let Some((_, how, place)) = all.into_iter().find(|(open, ..)| *open) {
+        draft.hole(Opening::Untied, how, &at(place));
+    }
 }
 
 fn new_privileges(draft: &mut Draft<'_>) {

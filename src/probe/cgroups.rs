@@ -386,7 +386,8 @@ const V2_FILES: [(&str, &str); 3] = [
     ("io.weight", "io.max"),
     ("memory.oom.group", "memory.max"),
 ];
-const V1_FILES: [(&str, &str); 2] = [
+const V1_FILES: [(&str, &str); 3] = [
+    ("memory.kmem.tcp.limit_in_bytes", "memory.limit_in_bytes"),
     ("memory.memsw.limit_in_bytes", "memory.limit_in_bytes"),
     ("blkio.bfq.weight", "blkio.reset_stats"),
 ];

@@ -65,6 +65,7 @@ fn by_arguments(name: &str, level: SecurityLevel, openers: Openers) -> Verdict {
         "clone" => clone(openers),
         "socket" | "socketpair" => socket(level),
         "personality" => personality(level),
+        "prctl" => prctl(level),
         _ => ioctl(level),
     }
 }
@@ -95,8 +96,19 @@ fn socket(level: SecurityLevel) -> Verdict {
         SecurityLevel::Default => FAMILIES,
         SecurityLevel::Loose => MOST_FAMILIES,
     };
-    allow_only(vec![Condition::new(0, Test::Among(families))])
+    let number =
+        |argument, value| Condition::new(argument, Test::Masked { mask: u32::MAX.into(), value });
+    let among = vec![Condition::new(0, Test::Among(families))];
+    let between = vec![number(0, AF_NETLINK), number(2, NETLINK_USERSOCK)];
+    let clause = |conditions, outcome| Clause { conditions, outcome };
+    let clauses = vec![clause(between, REFUSED), clause(among, Outcome::Allow)];
+    Verdict { clauses, otherwise: REFUSED }
 }
+
+/// Messages from program to program, which no control group counts: gigabytes of them lie beside
+/// a limit of memory.
+const AF_NETLINK: u64 = 16;
+const NETLINK_USERSOCK: u64 = 2;
 
 /// Plain Linux, PER_LINUX32 and UNAME26, and the question what it is.
 const PERSONALITIES: &[(u32, u32)] =
@@ -111,6 +123,21 @@ fn personality(level: SecurityLevel) -> Verdict {
         SecurityLevel::Default => allow_only(vec![Condition::new(0, Test::Among(PERSONALITIES))]),
         SecurityLevel::Loose => Verdict::always(Outcome::Allow),
     }
+}
+
+const PR_SET_PDEATHSIG: u64 = 1;
+const SIGKILL: u64 = 9;
+
+/// The signal that ties PID 1 to the runner is its own to give up, and no other than SIGKILL
+/// reaches it (pid_namespaces(7)): a command without one would outlive a runner that is killed.
+fn prctl(level: SecurityLevel) -> Verdict {
+    if level == SecurityLevel::Loose {
+        return Verdict::always(Outcome::Allow);
+    }
+    let option = Test::Masked { mask: u32::MAX.into(), value: PR_SET_PDEATHSIG };
+    let other = Condition { negated: true, ..Condition::new(1, Test::Equal(SIGKILL)) };
+    let clause = Clause { conditions: vec![Condition::new(0, option), other], outcome: REFUSED };
+    Verdict { clauses: vec![clause], otherwise: Outcome::Allow }
 }
 
 /// They type into a terminal. The kernel looks at the lower half of the argument alone

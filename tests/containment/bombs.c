@@ -10,7 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -89,6 +92,24 @@ static long inodes(const char *directory) {
     }
 }
 
+/* Megabytes that lie in sockets, sent and never received: 128 at most. */
+static long sockets(void) {
+    static char block[65536];
+    struct sockaddr_in here = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof here;
+    long bytes = 0;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(listener, (void *)&here, sizeof here) || listen(listener, 16)) return -1;
+    getsockname(listener, (void *)&here, &size);
+    for (int pairs = 0; pairs < 400; pairs++) {
+        int from = socket(AF_INET, SOCK_STREAM, 0);
+        if (from < 0 || connect(from, (void *)&here, sizeof here) || accept(listener, NULL, NULL) < 0) break;
+        for (ssize_t sent; (sent = send(from, block, sizeof block, MSG_DONTWAIT)) > 0; bytes += sent)
+            if (bytes >> 20 >= 128) return bytes >> 20;
+    }
+    return bytes >> 20;
+}
+
 static void flood(void) {
     static char lines[65536];
     memset(lines, '\n', sizeof lines);
@@ -105,6 +126,7 @@ int main(int count, char **words) {
     if (!strcmp(what, "stopped")) wait_for_end(spawn(100, stop_deaf));
     if (!strcmp(what, "fill")) wait_for_end(fill(where));
     if (!strcmp(what, "inodes")) wait_for_end(inodes(where));
+    if (!strcmp(what, "sockets")) wait_for_end(sockets());
     if (!strcmp(what, "deaf")) {
         ignore_all();
         spawn(20, ignore_all);

@@ -150,6 +150,21 @@ fn a_file_system_in_memory_counts_against_the_limit_of_memory() {
     }
 }
 
+/// On cgroup v1 nothing counts it by default.
+#[test]
+fn what_lies_in_sockets_counts_against_the_limit_of_memory() {
+    for who in callers().iter().filter(|who| **who == Who::Root) {
+        let Some(bomb) = Bomb::new(*who) else { return };
+        let more = "timeout: 3s\nlimits: {memory: 32m}";
+        let ran = run(&mut bomb.command("sockets", more));
+        // Killed for want of memory, or let have little more (each socket may have some) and ended
+        // by the clock.
+        let held = ran.stdout.split_once(':').map(|(held, _)| held.parse::<u32>().unwrap());
+        assert!([124, 137].contains(&ran.code()) && held.is_none_or(|held| held < 100), "{ran:?}");
+        bomb.litter.check();
+    }
+}
+
 /// Nobody reads what is written into a pipe, and the runner ends all the same.
 #[test]
 fn a_flood_that_nobody_reads_holds_nobody_up() {

@@ -169,6 +169,7 @@ const THREATS: &[(&str, Tried)] = &[
         &["escape open_by_handle", "escape root_inode_by_handle", "calls *handle_at"],
     ),
     ("watching the file system", &["escape fanotify_of_all", "calls fanotify_*"]),
+    ("a command that outlives its runner", &["calls death_signal*"]),
     ("the kernel's log", &["calls syslog*", "paths read:/proc/kmsg"]),
     ("memory policy", &["calls mbind", "calls *mempolicy*", "calls m*_pages"]),
     ("ports and old hardware", &["calls io*", "calls modify_ldt"]),

@@ -164,7 +164,7 @@ calls! {
     154   - modify_ldt: Default;
     155  41 pivot_root: Never NESTED;
     156   - _sysctl: Never;
-    157 167 prctl: Strict;
+    157 167 prctl: Arguments;
     158   - arch_prctl: Strict;
     159 171 adjtimex: Default;
     160 164 setrlimit: Strict;

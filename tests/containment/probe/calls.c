@@ -47,6 +47,7 @@ static const struct call table[] = {
     {"personality_address", SYS_personality, {0x0040000}},
     {"personality_read_implies_exec", SYS_personality, {0x0400000}},
     {"personality_mmap_zero", SYS_personality, {0x0100000}},
+    {"death_signal_given_up", SYS_prctl, {1, 0}}, {"death_signal_heeded", SYS_prctl, {1, 15}},
     {"syslog_read", SYS_syslog, {3}}, {"syslog_clear", SYS_syslog, {5, 0, BAD}},
 };
 
@@ -114,6 +115,7 @@ static const struct family families[] = {
     {"netlink_route", 16, SOCK_RAW, 0},  {"netlink_sock_diag", 16, SOCK_RAW, 4},
     {"netlink_netfilter", 16, SOCK_RAW, 12}, {"netlink_audit", 16, SOCK_RAW, 9},
     {"netlink_uevent", 16, SOCK_RAW, 15}, {"netlink_generic", 16, SOCK_RAW, 16},
+    {"netlink_usersock", 16, SOCK_DGRAM, 2},
     {"netlink_xfrm", 16, SOCK_RAW, 6},   {"netlink_crypto", 16, SOCK_RAW, 21},
     {"af_ax25", 3, SOCK_DGRAM, 0},       {"af_ipx", 4, SOCK_DGRAM, 0},
     {"af_appletalk", 5, SOCK_DGRAM, 0},  {"af_x25", 9, SOCK_SEQPACKET, 0},
