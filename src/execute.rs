@@ -110,6 +110,8 @@ struct Run<'p> {
 /// What the parent keeps of a sandbox that was let go.
 struct Started {
     child: Child,
+    /// Children that this process had before it became the runner, where that matters.
+    callers: Vec<i32>,
     line: OwnedFd,
     /// Read ends of the pipes that are counted, and where their bytes go.
     counted: Vec<(OwnedFd, Target)>,
@@ -144,7 +146,9 @@ impl Run<'_> {
         let clone = failure(plan.clone.n);
         let (ready, counted) = streams(plan, prepared, image).map_err(&clone)?;
         let ties = Ties::new().map_err(&clone)?;
+        let mut callers = Vec::new();
         if !plan.clone.action.namespaces.contains(&Namespace::Pid) {
+            callers = child::children();
             sys::supervise::adopt_orphans().map_err(&clone)?;
         }
         let (child, line, go) = self.clone_init(ready, ties)?;
@@ -161,7 +165,7 @@ impl Run<'_> {
         }
         // From here on there is one place to wait in.
         sys::supervise::set_nonblocking(line.as_fd(), true).map_err(&clone)?;
-        Ok(Started { child, line, counted, memory, begun: self.begun })
+        Ok(Started { child, callers, line, counted, memory, begun: self.begun })
     }
 
     /// In the parent: the child, the line from it, and the line that lets it go.

@@ -140,6 +140,8 @@ fn openings() -> Vec<(Opening, Value, &'static str)> {
         (O::WritableFiles, json!({"stdout": "./output"}), user),
         (O::SystemFiles, mount(json!("/usr/local:/usr/local:rw")), user),
         (O::SystemFiles, mount(json!("./alias:/host:rw")), user),
+        (O::RootsPrograms, mount(json!("./data:/data:rw")), root),
+        (O::WritableRoot, mount(json!("/m:/host:rw")), user),
         (O::OwnRules, mount(json!("/m:/host:rw")), user),
         (
             O::OwnRules,

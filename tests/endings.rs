@@ -191,6 +191,41 @@ fn streams_can_be_opened_anew() {
     }
 }
 
+/// The runner's command line, as a shell has it in `$@`.
+fn in_shell(case: &Case, line: &str) -> Command {
+    let plain = case.command();
+    let mut command = Command::new("sh");
+    command.args(["-c", line, "sh"]).arg(plain.get_program()).args(plain.get_args());
+    command.stdin(std::process::Stdio::null());
+    command
+}
+
+#[test]
+fn output_that_somebody_outside_holds_open_ends_all_the_same() {
+    if !need_root() || !support::need("pgrep") {
+        return;
+    }
+    let case = Case::new("limits: {output: 1m}\ncommand: echo hi; sleep 0.98765\n");
+    let line = "\"$@\" & sleep 0.4; exec 9>/proc/$(pgrep -f '^sleep 0.98765')/fd/1; wait $!";
+    let ran =
+        run(&mut in_shell(&case, line)).expect(125).says("somebody outside holds its output open");
+    assert_eq!(ran.stdout, "hi\n");
+    case.litter.check();
+}
+
+/// Without a PID namespace orphans become the runner's children: those of the caller's shell, which
+/// became the runner, were its children before.
+#[test]
+fn children_of_the_caller_are_left_alone() {
+    let case = Case::new("namespaces: {pid: host}\ncommand: sleep 543 & echo started\n");
+    let line = "sleep 543 >&- 2>&- & echo $!; exec \"$@\"";
+    let ran = run(&mut in_shell(&case, line)).expect(0);
+    let pid: i32 = ran.stdout.lines().next().unwrap().parse().unwrap();
+    assert!(fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap().contains("543"));
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    case.litter.check();
+}
+
 /// A shell that reads its script from the pipe that the command has as stdin would obey what that
 /// wrote into it.
 #[test]

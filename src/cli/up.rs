@@ -79,14 +79,18 @@ pub(super) fn perform(asked: &Asked, begun: Instant) -> u8 {
     let Ok(place) = place(plan.supervise.report.as_ref()) else { return REFUSED };
     let outcome = execute::run(&plan, begun);
     let problem = outcome.ending.failure().map(|failure| cause::problem(&plan, &host, failure));
-    tell(asked, &plan, &outcome, problem.as_ref());
-    let written = plan.supervise.report.as_ref().zip(place).is_none_or(|(file, place)| {
+    // Before anything is told: who doesn't read that must not keep the report from being written.
+    let written = place.map_or(Ok(()), |place| {
         let mut report = Report::new(&plan, &host, &outcome);
-        if let (Some(step), Some(problem)) = (&mut report.failed_step, problem) {
-            step.evidence = Some(problem.text);
+        if let (Some(step), Some(problem)) = (&mut report.failed_step, &problem) {
+            step.evidence = Some(problem.text.clone());
         }
-        place.write(&report).map_err(|error| unwritten(file, &error)).is_ok()
+        place.write(&report)
     });
+    tell(asked, &plan, &outcome, problem.as_ref());
+    let report = plan.supervise.report.as_deref();
+    let written =
+        written.map_err(|error| unwritten(report.unwrap_or(Path::new("")), &error)).is_ok();
     let code = match outcome.code() {
         0 if !written => {
             output::complain("sixdocker: the command ended with 0, but its report is not there");

@@ -93,10 +93,11 @@ impl Drop for Child {
 }
 
 /// Kills and reaps all whom the sandbox left behind where it has no PID namespace of its own:
-/// they became our children.
-pub(super) fn kill_orphans() {
+/// they became our children, besides those that the caller had before it became the runner.
+pub(super) fn kill_orphans(callers: &[i32]) {
     loop {
-        let orphans = children();
+        let mut orphans = children();
+        orphans.retain(|pid| !callers.contains(pid));
         if orphans.is_empty() {
             return;
         }
@@ -107,7 +108,8 @@ pub(super) fn kill_orphans() {
     }
 }
 
-fn children() -> Vec<i32> {
+/// The children of this process.
+pub(super) fn children() -> Vec<i32> {
     let own = std::process::id();
     let list = fs::read_to_string(format!("/proc/{own}/task/{own}/children"));
     list.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse().ok()).collect()

@@ -94,9 +94,11 @@ fn make_cgroup(path: &Path, undo: &mut Undo) -> Result<()> {
     let mut failed = Call::Mkdir.fault(Errno::EAGAIN);
     for _ in 0..8 {
         match make_directory(path) {
-            // Left by one that had our pid: it is empty, or this is no end of trying.
+            // Left by one that had our pid; or somebody has it in another PID namespace, and lives.
             Err(Fault { errno: Errno::EEXIST, .. }) => {
-                _ = sys::rmdir(path);
+                if let Ok(Some(_lock)) = claim(path) {
+                    _ = sys::rmdir(path);
+                }
                 continue;
             }
             made => made?,

@@ -132,6 +132,11 @@ impl Relay {
         self.from.is_none() && (self.pending.is_empty() || self.to.is_none())
     }
 
+    /// All that was read is written.
+    pub(super) fn is_idle(&self) -> bool {
+        self.pending.is_empty()
+    }
+
     /// The last byte that was read.
     pub(super) fn last(&self) -> u8 {
         self.last

@@ -41,6 +41,7 @@ struct Watch<'p> {
     plan: &'p Plan,
     signals: &'p Signals,
     child: Child,
+    callers: Vec<i32>,
     line: Option<OwnedFd>,
     heard: Heard,
     limits: Limits<'p>,
@@ -53,6 +54,9 @@ struct Watch<'p> {
     output: u64,
     /// With nobody left inside: when the last of the output is given up.
     drain: Option<Instant>,
+    /// With nobody left inside: when output is given up that somebody outside holds open, and from
+    /// which nothing comes.
+    quiet: Option<Instant>,
     /// When memory is given back, until it was.
     rest: Option<Instant>,
     begun: Instant,
@@ -84,7 +88,7 @@ enum Of {
 
 impl<'p> Watch<'p> {
     fn new(plan: &'p Plan, started: Started, signals: &'p Signals) -> Self {
-        let Started { child, line, counted, memory, begun } = started;
+        let Started { child, callers, line, counted, memory, begun } = started;
         let mut troubles = Vec::new();
         let mut relay = |(from, target): (OwnedFd, Target)| {
             let sink = match target {
@@ -99,6 +103,7 @@ impl<'p> Watch<'p> {
             plan,
             signals,
             child,
+            callers,
             line: Some(line),
             heard: Heard::default(),
             limits: Limits::new(&plan.supervise, memory, Instant::now()),
@@ -108,6 +113,7 @@ impl<'p> Watch<'p> {
             counted,
             output: 0,
             drain: None,
+            quiet: None,
             rest: Instant::now().checked_add(SHORT),
             begun,
             troubles,
@@ -177,7 +183,7 @@ impl<'p> Watch<'p> {
 
     fn patience(&self) -> PollTimeout {
         let next = match &self.stop {
-            _ if self.child.is_dead() => self.drain,
+            _ if self.child.is_dead() => self.drain.into_iter().chain(self.silence()).min(),
             Some(stop) => stop.kill,
             None => {
                 let again = self.again.map(|(at, _)| at);
@@ -193,6 +199,11 @@ impl<'p> Watch<'p> {
         if self.child.is_dead() {
             if self.drain.is_some_and(|drain| drain <= now) {
                 self.give_up_output();
+            } else if self.silence().is_some_and(|quiet| quiet <= now) {
+                self.troubles
+                    .push("somebody outside holds its output open, and says nothing".into());
+                self.relays().for_each(Relay::close);
+                self.quiet = None;
             }
             return;
         }
@@ -275,13 +286,21 @@ impl<'p> Watch<'p> {
         }
         if !self.is_alone() {
             cgroup::kill_all(&self.plan.supervise.accounts);
-            super::child::kill_orphans();
+            super::child::kill_orphans(&self.callers);
         }
         if let Some(terminal) = &mut self.terminal {
             terminal.left();
         }
         let soon = Instant::now().checked_add(DRAIN);
+        self.quiet = soon;
         self.drain = if self.stop.is_some() { soon } else { self.limits.timeout() };
+    }
+
+    /// When the rest of the output is given up, where all that came has been passed on.
+    fn silence(&self) -> Option<Instant> {
+        let output = self.terminal.as_ref().map(|terminal| &terminal.output);
+        let passed = output.into_iter().chain(&self.counted).all(Relay::is_idle);
+        self.quiet.filter(|_| passed)
     }
 
     /// Nobody reads what is left of the output.
@@ -407,10 +426,17 @@ impl<'p> Watch<'p> {
         let left = self.left();
         let Some(terminal) = &mut self.terminal else { return };
         match terminal.output.turn(left) {
-            Turn::Read(count) => self.output += count as u64,
+            Turn::Read(count) => self.came(count),
             Turn::Over => self.over(),
             Turn::Refused(errno) => self.refused(errno),
             Turn::End => {}
+        }
+    }
+
+    fn came(&mut self, count: usize) {
+        self.output += count as u64;
+        if self.quiet.is_some() {
+            self.quiet = Instant::now().checked_add(DRAIN);
         }
     }
 
@@ -441,7 +467,7 @@ impl<'p> Watch<'p> {
         let left = self.left();
         let Some(relay) = self.counted.get_mut(n) else { return };
         match relay.turn(left) {
-            Turn::Read(count) => self.output += count as u64,
+            Turn::Read(count) => self.came(count),
             Turn::Over => self.over(),
             Turn::Refused(errno) => {
                 // The command is told in its own way: nobody reads the pipe any more.

@@ -87,8 +87,10 @@ impl Inputs {
 
     fn see(&mut self, path: &Path) {
         let path = self.place(path);
-        let found = found(&path);
-        self.note(path, found);
+        if !self.paths.contains_key(&path) {
+            let found = found(&path);
+            self.note(path, found);
+        }
     }
 
     /// The same for what may well be missing.

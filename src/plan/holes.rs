@@ -178,6 +178,9 @@ openings! {
     SystemFiles "system_files" 70:
         "the command can change {} of the host, and so what the host does",
         "leave it read-only, or give it a copy";
+    RootsPrograms "roots_programs" 10:
+        "the command can leave set-user-id programs of root's in {} for other users of the host",
+        "run it as an ordinary user or with a `user`, or let nobody else into that directory (`chmod 700`)";
     OwnRules "own_rules" 40:
         "the command can change {}, which the next run obeys",
         "keep it where the command can't write, or show that read-only";

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::inputs::Found;
-use crate::manifest::SeccompBase;
+use crate::manifest::{Id, RootSource, SeccompBase};
 use crate::plan::{Opening, Origin};
 
 use super::draft::Draft;
@@ -159,12 +159,27 @@ pub(super) fn changed(draft: &mut Draft<'_>, path: &Path, usual: Opening, origin
     let key = real.iter().any(|part| KEYS.iter().any(|key| part == *key));
     let opening = if home || key || any(&real, &SYSTEM) { Opening::SystemFiles } else { usual };
     draft.hole(opening, path.display().to_string(), origin);
+    if let RootSource::Dir(dir) = &draft.manifest.rootfs.source {
+        let dir = draft.path(dir);
+        let within = draft.real(&dir).starts_with(&real);
+        if within && usual != Opening::WritableRoot && usual != Opening::KeptWrites {
+            draft.hole(Opening::WritableRoot, dir.display().to_string(), origin);
+        }
+    }
+    if draft.host.uid == 0 && usual == Opening::WritableFiles && is_root(&draft.manifest.user.user)
+    {
+        draft.hole(Opening::RootsPrograms, path.display().to_string(), origin);
+    }
     for file in obeyed(draft) {
         let links = draft.inputs.links.get(&file).into_iter().flatten();
         if links.chain([&draft.real(&file)]).any(|part| part.starts_with(&real)) {
             draft.hole(Opening::OwnRules, file.display().to_string(), origin);
         }
     }
+}
+
+fn is_root(user: &Id) -> bool {
+    matches!(user, Id::Number(0)) || matches!(user, Id::Name(name) if name == "root")
 }
 
 /// What decides how contained the command is: the manifest, and the filter that it names.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -468,11 +469,13 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     written.inspect_err(|_| _ = fs::remove_file(&new))
 }
 
-/// A name in the same directory that nobody else takes.
+/// A name in the same directory that nobody else takes, not even a command that knows us and
+/// wants no report to be written.
 fn beside(path: &Path) -> PathBuf {
+    let random = RandomState::new().build_hasher().finish();
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.tmp", std::process::id()));
+    name.push(format!(".{}.{random:016x}.tmp", std::process::id()));
     path.with_file_name(name)
 }
 
@@ -482,7 +485,8 @@ fn left_beside(path: &Path) -> Vec<PathBuf> {
     let name = path.file_name().unwrap_or_default().as_bytes();
     let left = |file: &OsString| {
         let rest = file.as_bytes().strip_prefix(b".")?.strip_prefix(name)?.strip_prefix(b".")?;
-        let pid: i32 = str::from_utf8(rest.strip_suffix(b".tmp")?).ok()?.parse().ok()?;
+        let rest = str::from_utf8(rest.strip_suffix(b".tmp")?).ok()?;
+        let pid: i32 = rest.split('.').next()?.parse().ok()?;
         let own = i64::from(pid) == i64::from(std::process::id());
         let file = || {
             let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
