@@ -177,11 +177,12 @@ pub struct Usage {
     pub wall_seconds: f64,
     /// Seconds from the runner's start until the command ran.
     pub setup_seconds: Option<f64>,
-    /// Seconds on processors in user mode, all processes together.
+    /// Seconds on processors in user mode, all processes together; without a control group that
+    /// counts, of those alone that their parents waited for.
     pub cpu_user_seconds: Option<f64>,
-    /// Seconds on processors in the kernel.
+    /// Seconds on processors in the kernel, of the same processes.
     pub cpu_system_seconds: Option<f64>,
-    /// The most memory held at a time, in bytes.
+    /// The most memory held at a time, in bytes; without a control group that counts, by one process.
     pub memory_peak: Option<u64>,
     /// The limit that memory was held to, in bytes.
     pub memory_limit: Option<u64>,
