@@ -289,7 +289,8 @@ static void emit(unsigned short code, unsigned value, unsigned char yes, unsigne
 static int refused(unsigned number)
 {
     return number == SYS_kexec_load || number == SYS_swapon || number == SYS_uselib ||
-           number == SYS_init_module || number == SYS_reboot || number == SYS_sysfs;
+           number == SYS_init_module || number == SYS_reboot || number == SYS_sysfs || number == SYS_acct ||
+           number == SYS_swapoff || number == SYS_settimeofday || number == SYS_delete_module;
 }
 
 enum { LEAF = 10 };

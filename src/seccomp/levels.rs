@@ -1,7 +1,7 @@
 //! The profiles that are built in: `default`, `strict` and `loose`.
 
 use super::calls::{Architecture, CALLS, Call, Least, NESTED, NEWEST};
-use super::policy::{Clause, Condition, MISSING, Outcome, Policy, REFUSED, Test, Verdict};
+use super::policy::{Clause, Condition, DONE, MISSING, Outcome, Policy, REFUSED, Test, Verdict};
 use crate::capability::Capability;
 use crate::manifest::SecurityLevel;
 
@@ -130,13 +130,15 @@ const SIGKILL: u64 = 9;
 
 /// The signal that ties PID 1 to the runner is its own to give up, and no other than SIGKILL
 /// reaches it (pid_namespaces(7)): a command without one would outlive a runner that is killed.
+/// Programs ask for others, to end with their parents, and give up where they are refused: they
+/// are told that it was done.
 fn prctl(level: SecurityLevel) -> Verdict {
     if level == SecurityLevel::Loose {
         return Verdict::always(Outcome::Allow);
     }
     let option = Test::Masked { mask: u32::MAX.into(), value: PR_SET_PDEATHSIG };
     let other = Condition { negated: true, ..Condition::new(1, Test::Equal(SIGKILL)) };
-    let clause = Clause { conditions: vec![Condition::new(0, option), other], outcome: REFUSED };
+    let clause = Clause { conditions: vec![Condition::new(0, option), other], outcome: DONE };
     Verdict { clauses: vec![clause], otherwise: Outcome::Allow }
 }
 

@@ -7,6 +7,9 @@ pub const REFUSED: Outcome = Outcome::Errno(1);
 /// ENOSYS: there is no such call, try another.
 pub const MISSING: Outcome = Outcome::Errno(38);
 
+/// It says that it was done, and was not.
+pub const DONE: Outcome = Outcome::Errno(0);
+
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {

@@ -47,7 +47,6 @@ static const struct call table[] = {
     {"personality_address", SYS_personality, {0x0040000}},
     {"personality_read_implies_exec", SYS_personality, {0x0400000}},
     {"personality_mmap_zero", SYS_personality, {0x0100000}},
-    {"death_signal_given_up", SYS_prctl, {1, 0}}, {"death_signal_heeded", SYS_prctl, {1, 15}},
     {"syslog_read", SYS_syslog, {3}}, {"syslog_clear", SYS_syslog, {5, 0, BAD}},
 };
 
@@ -55,6 +54,15 @@ static enum verdict call(const void *about) {
     const struct call *it = about;
     const unsigned long *a = it->arguments;
     return refused(syscall(it->number, a[0], a[1], a[2], a[3], 0, 0));
+}
+
+/* Whether the signal that ties a process to its parent becomes another one than SIGKILL, or none. */
+static enum verdict untied(const void *about) {
+    int now = -1, asked = *(const int *)about;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_PDEATHSIG, asked);
+    prctl(PR_GET_PDEATHSIG, &now);
+    return fails(now == SIGKILL ? -1 : 0);
 }
 
 /* What nobody knows is not there, so that a C library tries the older way. */
@@ -177,6 +185,9 @@ void calls(void) {
     EACH(struct call, it, x32) ask("calls", it->name, by_x32, it);
     EACH(struct call, it, old) ask("calls", it->name, by_int80, it);
 #endif
+    static const int none = 0, term = SIGTERM;
+    ask("calls", "death_signal_given_up", untied, &none);
+    ask("calls", "death_signal_heeded", untied, &term);
     EACH(struct family, it, families) ask("calls", it->name, family, it);
     ask("calls", "af_alg_pair", pair, &alg);
     for (size_t n = 0; n < COUNT(requests); n++) ask("calls", request[n], typed, requests + n);
