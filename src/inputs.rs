@@ -43,9 +43,8 @@ pub struct Inputs {
     /// Which of them are files or devices of the caller's: inside, they can be opened anew
     /// (/dev/stdout) by their owner only.
     pub owned: [bool; 3],
-    /// Who else reads the pipe that is stdin, of the runner's ancestors: a shell its script, most
-    /// likely.
-    pub reader: Option<String>,
+    /// Who reads its script from what is stdin.
+    pub reader: Option<Reader>,
     /// For root: the file systems that hold what is shown of the host, by path, as statfs(2)
     /// tells them.
     pub filesystems: BTreeMap<PathBuf, nix::sys::statfs::FsType>,
@@ -78,6 +77,20 @@ impl Inputs {
     pub fn place(&self, path: &Path) -> PathBuf {
         self.base.join(path).components().collect()
     }
+}
+
+/// A shell around, or another interpreter, that reads its script from the same pipe or file as
+/// stdin: it would obey what a command wrote there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reader {
+    /// In words.
+    pub who: String,
+    /// Whose the pipe or file is.
+    pub owner: u32,
+    /// Others may write to it.
+    pub open: bool,
+    /// It is a pipe without a name, over which Landlock has no say.
+    pub pipe: bool,
 }
 
 /// What stands at a path of the host.

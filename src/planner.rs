@@ -60,8 +60,8 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
     let isolation = isolation::choose(draft);
     let mut identity = identity::choose(draft, &isolation);
     let mut groups = groups::choose(draft, &isolation);
-    let streams = streams::choose(draft, &identity);
     let mut security = security::choose(draft);
+    let streams = streams::choose(draft, &identity, security.landlock());
     let network = isolation::network(draft);
     draft.may_degrade();
 

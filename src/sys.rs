@@ -260,8 +260,10 @@ pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
 /// to the command, to be read as stdin, to be written to as another stream.
 pub fn open_pipe(pipe: BorrowedFd<'_>, stream: u8) -> Result<()> {
     use nix::sys::stat::{Mode, fchmod};
-    let others = if stream == 0 { Mode::S_IROTH } else { Mode::S_IWOTH };
-    let mode = Mode::from_bits_truncate(seen(pipe)?.st_mode) | others;
+    let mut mode = Mode::from_bits_truncate(seen(pipe)?.st_mode);
+    mode.insert(if stream == 0 { Mode::S_IROTH } else { Mode::S_IWOTH });
+    // It may be the stdout of another sandbox, at its other end.
+    mode.set(Mode::S_IWOTH, stream != 0);
     fchmod(pipe, mode).of(Call::Fchmod)
 }
 

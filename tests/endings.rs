@@ -205,8 +205,8 @@ fn output_that_somebody_outside_holds_open_ends_all_the_same() {
     if !need_root() || !support::need("pgrep") {
         return;
     }
-    let case = Case::new("limits: {output: 1m}\ncommand: echo hi; sleep 0.98765\n");
-    let line = "\"$@\" & sleep 0.4; exec 9>/proc/$(pgrep -f '^sleep 0.98765')/fd/1; wait $!";
+    let case = Case::new("limits: {output: 1m}\ncommand: echo hi; sleep 2.98765\n");
+    let line = "\"$@\" & until pid=$(pgrep -f '^sleep 2.98765'); do sleep 0.1; done; exec 9>/proc/$pid/fd/1; wait $!";
     let ran =
         run(&mut in_shell(&case, line)).expect(125).says("somebody outside holds its output open");
     assert_eq!(ran.stdout, "hi\n");
@@ -226,8 +226,8 @@ fn children_of_the_caller_are_left_alone() {
     case.litter.check();
 }
 
-/// A shell that reads its script from the pipe that the command has as stdin would obey what that
-/// wrote into it.
+/// A shell that reads its script from the pipe or file that the command has as stdin would obey
+/// what that wrote into it.
 #[test]
 fn the_command_writes_no_script_of_the_callers() {
     if !support::need("setpriv") || !need_root() {
@@ -235,23 +235,50 @@ fn the_command_writes_no_script_of_the_callers() {
     }
     let temp = Temp::of_user();
     let inject = "echo 'echo ESCAPED' > /proc/self/fd/0; sleep 0.1; echo done";
-    let manifest = temp.write("p.yaml", format!("command: [sh, -c, \"{inject}\"]\n"));
+    let manifests = ["", "stdin: /dev/stdin\n", "security: {nested_namespaces: true}\n"];
     let binary = support::user_binary().display();
-    for streams in ["2>&1 | cat", ">out 2>&1; cat out"] {
-        let script = format!(
-            "cd {}; {binary} up {} {streams}\necho next\n",
-            temp.path().display(),
-            manifest.display()
-        );
-        let user = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "bash"];
-        for words in [&user[4..], &user] {
-            let mut bash = Command::new(words[0]);
-            bash.args(&words[1..]);
-            let ran = run_for(&mut bash, Duration::from_mins(2), script.as_bytes());
-            let output = ran.expect(0).stdout;
+    let user = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "sh", "-c"];
+    for (more, streams) in manifests
+        .iter()
+        .flat_map(|more| ["2>&1 | cat", ">out 2>&1; cat out"].map(|streams| (more, streams)))
+    {
+        temp.write("p.yaml", format!("{more}command: [sh, -c, \"{inject}\"]\n"));
+        let script = temp.write("script", format!("{binary} up p.yaml {streams}\necho next\n"));
+        std::os::unix::fs::chown(&script, Some(1000), Some(1000)).unwrap();
+        // Whoever runs the shell has made the pipe.
+        for (words, read) in [&user[4..], &user]
+            .into_iter()
+            .flat_map(|words| ["cat script | bash", "bash <script"].map(|read| (words, read)))
+        {
+            let mut shell = Command::new(words[0]);
+            shell.args(&words[1..]).arg(read).current_dir(temp.path());
+            let output = run(&mut shell).expect(0).stdout;
             _ = fs::remove_file(temp.join("out"));
-            assert!(output.contains("done\nnext\n") && !output.contains("ESCAPED\n"), "{output}");
+            let told = format!("{words:?} {more}{streams}, {read}: {output}");
+            assert!(output.contains("done\nnext\n") && !output.contains("ESCAPED\n"), "{told}");
         }
+    }
+}
+
+/// What has a file or a text to execute does not execute its stdin, which the command gets.
+#[test]
+fn a_pipe_that_others_hold_and_do_not_obey_is_stdin() {
+    if !support::need("setpriv") || !need_root() {
+        return;
+    }
+    let temp = Temp::of_user();
+    temp.write("cat.yaml", "command: [cat]\n");
+    let up = format!("{} up cat.yaml", support::user_binary().display());
+    for line in [
+        format!("echo data | {up}"),
+        format!("echo data | timeout 60 {up}"),
+        format!("echo data | (cd . && {up}; true)"),
+        format!("{up} <<<data"),
+    ] {
+        let mut shell = Command::new("setpriv");
+        shell.args(["--reuid=1000", "--regid=1000", "--clear-groups", "bash", "-c", &line]);
+        let ran = run(shell.current_dir(temp.path())).expect(0);
+        assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("data\n", ""), "{line}");
     }
 }
 

@@ -466,7 +466,8 @@ fn write_new(dir: BorrowedFd<'_>, name: &Path, content: Content<'_>) -> Result<(
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
     let file = sys::openat(dir, name, flags, 0o600)?;
     sys::write_all(file.as_fd(), content.text.as_bytes())?;
-    sys::chmod(dir, name, content.mode)?;
-    let Some(Owner { uid, gid }) = content.owner else { return Ok(()) };
-    nix::unistd::fchown(file, Some(uid.into()), Some(gid.into())).of(Call::Fchown)
+    if let Some(Owner { uid, gid }) = content.owner {
+        nix::unistd::fchown(file, Some(uid.into()), Some(gid.into())).of(Call::Fchown)?;
+    }
+    sys::chmod(dir, name, content.mode)
 }

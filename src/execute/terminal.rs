@@ -112,7 +112,10 @@ impl Terminal {
     /// Tells the end of input once more: a program that changes the terminal's modes throws away
     /// what it has not read (tcsetattr(3), TCSAFLUSH).
     pub(super) fn end_again(&mut self) {
-        if self.input.is_done() {
+        // Where single keys are read and shown, it would be one of them.
+        let flags = tcgetattr(&self.master).map_or(LocalFlags::empty(), |modes| modes.local_flags);
+        let shown = flags.contains(LocalFlags::ECHO) && !flags.contains(LocalFlags::ICANON);
+        if self.input.is_done() && !shown {
             self.input.push(&[END]);
         }
     }

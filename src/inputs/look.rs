@@ -13,7 +13,7 @@ use nix::libc;
 use nix::sys::stat::SFlag;
 use nix::unistd::{AccessFlags, access};
 
-use super::{ETC, Found, Inputs, OWN_ETC, SYSTEM};
+use super::{ETC, Found, Inputs, OWN_ETC, Reader, SYSTEM};
 use crate::manifest::{
     ErrorOutput, FileContent, Id, Input, Manifest, MountKind, Network, Output, RootSource,
     SeccompBase, Userns, Write,
@@ -264,7 +264,12 @@ impl Inputs {
 
     fn streams(&mut self, manifest: &Manifest) {
         match &manifest.stdin {
-            Input::File(path) => self.see(path),
+            Input::File(path) => {
+                self.see(path);
+                if sys::is_kernels(path) {
+                    self.reader = reader_of_stdin();
+                }
+            }
             Input::Inherit => self.reader = reader_of_stdin(),
             Input::None => {}
         }
@@ -307,32 +312,54 @@ impl Inputs {
     }
 }
 
-/// The nearest ancestor that reads the same pipe as this process's stdin, and has it among its
-/// first descriptors.
-fn reader_of_stdin() -> Option<String> {
-    let link = |pid: u32, fd: u32| std::fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok();
-    let ours = std::fs::read_link("/proc/self/fd/0").ok()?;
-    if !ours.as_os_str().as_encoded_bytes().starts_with(b"pipe:") {
+/// The nearest ancestor that reads its script from this process's stdin.
+fn reader_of_stdin() -> Option<Reader> {
+    let seen = sys::seen(sys::stream(0)).ok()?;
+    if ![libc::S_IFIFO, libc::S_IFREG].contains(&(seen.st_mode & libc::S_IFMT)) {
         return None;
     }
-    let text = |pid: u32, file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).ok();
-    let reads = |pid: u32, fd: u32| {
-        let flags = text(pid, &format!("fdinfo/{fd}")).unwrap_or_default();
-        let flags = flags.lines().find_map(|line| line.strip_prefix("flags:"));
-        let flags = flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok());
-        flags.is_none_or(|flags| flags & libc::O_ACCMODE != libc::O_WRONLY)
-    };
+    let ours = std::fs::read_link("/proc/self/fd/0").ok()?;
     let mut pid = std::os::unix::process::parent_id();
     while pid > 0 {
-        if (0..10).any(|fd| link(pid, fd).as_ref() == Some(&ours) && reads(pid, fd)) {
-            let name = text(pid, "comm").unwrap_or_default();
-            return Some(format!("process {pid} ({})", name.trim_end()));
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        // One that can't be looked at may have it as well.
+        let same =
+            std::fs::read_link(format!("/proc/{pid}/fd/0")).ok().is_none_or(|its| its == ours);
+        if same && reads_script(&words) {
+            let name = String::from_utf8_lossy(words.split(|byte| *byte == 0).next()?).into_owned();
+            return Some(Reader {
+                who: format!("process {pid} ({name})"),
+                owner: seen.st_uid,
+                open: seen.st_mode & libc::S_IWOTH != 0,
+                pipe: ours.as_os_str().as_encoded_bytes().starts_with(b"pipe:"),
+            });
         }
         // Its parent is the second field behind the name, which may hold anything.
-        let stat = text(pid, "stat")?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         pid = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
     }
     None
+}
+
+/// What executes what it reads, where it is called without a file or a text.
+const INTERPRETERS: [&str; 18] = [
+    "ash", "bash", "csh", "dash", "fish", "ksh", "lua", "mksh", "node", "perl", "php", "python",
+    "ruby", "sh", "tclsh", "tcsh", "yash", "zsh",
+];
+
+/// Whether words are those of an interpreter that takes its script from stdin.
+fn reads_script(words: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(words);
+    let mut words = text.split('\0').filter(|word| !word.is_empty());
+    let name = |word: &str| {
+        let name = word.rsplit('/').next().unwrap_or(word).trim_start_matches('-');
+        name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.').to_owned()
+    };
+    let first = words.next().map(name).unwrap_or_default();
+    let first = if first == "busybox" { words.next().map(name).unwrap_or_default() } else { first };
+    let stdin = ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
+    INTERPRETERS.contains(&&*first)
+        && words.all(|word| word.starts_with(['-', '+']) || stdin.contains(&word))
 }
 
 /// The caller's environment, as far as it is text.
@@ -547,4 +574,34 @@ fn disk(number: &str) -> Option<String> {
     device.join("partition").exists().then_some(())?;
     let number = std::fs::read_to_string(device.join("../dev")).ok()?;
     Some(number.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_without_a_file_reads_its_script() {
+        let reads = |line: &str| reads_script(line.replace(' ', "\0").as_bytes());
+        let scripts = [
+            "bash",
+            "-bash",
+            "/bin/sh -e",
+            "bash -s",
+            "python3.11 -",
+            "busybox sh",
+            "dash /dev/stdin",
+        ];
+        assert!(scripts.iter().all(|line| reads(line)), "{:?}", scripts.map(reads));
+        let others = [
+            "sh -c true",
+            "bash script.sh",
+            "timeout 5 sixdocker",
+            "sudo sixdocker",
+            "make",
+            "python3 x.py",
+            "",
+        ];
+        assert!(!others.iter().any(|line| reads(line)), "{:?}", others.map(reads));
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::capability::Capability;
 use crate::inputs::Found;
 use crate::manifest::{Id, RootSource, SeccompBase};
 use crate::plan::{Opening, Origin};
@@ -153,6 +154,13 @@ fn socket(draft: &mut Draft<'_>, real: &Path, about: String, origin: &Origin) {
 
 /// The command can change what stands at a path of the host.
 pub(super) fn changed(draft: &mut Draft<'_>, path: &Path, usual: Opening, origin: &Origin) {
+    if let Some(Found::Device(_, major, minor)) = draft.inputs.paths.get(path) {
+        // /dev/null is nobody's.
+        if (*major, *minor) != (1, 3) {
+            device(draft, &path.to_string_lossy(), origin);
+        }
+        return;
+    }
     let real = draft.real(path);
     let home = draft.inputs.environment.get("HOME");
     let home = home.is_some_and(|home| real == Path::new(home));
@@ -166,8 +174,8 @@ pub(super) fn changed(draft: &mut Draft<'_>, path: &Path, usual: Opening, origin
             draft.hole(Opening::WritableRoot, dir.display().to_string(), origin);
         }
     }
-    if draft.host.uid == 0 && usual == Opening::WritableFiles && is_root(&draft.manifest.user.user)
-    {
+    let setuid = draft.manifest.security.capabilities.contains(&Capability::Setuid);
+    if draft.host.uid == 0 && (setuid || is_root(&draft.manifest.user.user)) {
         draft.hole(Opening::RootsPrograms, path.display().to_string(), origin);
     }
     for file in obeyed(draft) {

@@ -32,6 +32,13 @@ pub(super) fn own(draft: &Draft<'_>) -> Vec<Step<Init>> {
     steps
 }
 
+impl Walls {
+    /// Landlock's rules are among them.
+    pub(super) fn landlock(&self) -> bool {
+        self.command.iter().any(|step| matches!(step.action, Command::Landlock { .. }))
+    }
+}
+
 /// Chooses the walls.
 pub(super) fn choose(draft: &mut Draft<'_>) -> Walls {
     let manifest = draft.manifest;
@@ -74,10 +81,12 @@ fn untied(draft: &mut Draft<'_>) {
         SeccompBase::Profile(profile) => (loose(profile), place.key("seccomp")),
         SeccompBase::None | SeccompBase::File(_) => (true, place.key("seccomp")),
     };
+    let denied =
+        seccomp.base != SeccompBase::None && seccomp.deny.iter().any(|name| name == "prctl");
     let allowed = seccomp.allow.iter().any(|name| name == "prctl");
     let all = [
-        (free, "by prctl(2)", at_filter),
-        (allowed, "by prctl(2)", place.key("seccomp").key("allow")),
+        (free && !denied, "by prctl(2)", at_filter),
+        (allowed && !denied, "by prctl(2)", place.key("seccomp").key("allow")),
         (
             changes_ids.iter().any(|one| capabilities.contains(one)),
             "by another user id",

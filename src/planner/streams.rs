@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::capability::Capability;
 use crate::inputs::Found;
 use crate::manifest::{ErrorOutput, Input, Output, Tty};
 use crate::plan::{Opening, Origin, Prepare, Step, Stream, is_kernels};
@@ -35,7 +36,7 @@ pub(super) fn origin(draft: &Draft<'_>) -> Origin {
 }
 
 /// Chooses where each stream leads.
-pub(super) fn choose(draft: &mut Draft<'_>, identity: &Identity) -> Streams {
+pub(super) fn choose(draft: &mut Draft<'_>, identity: &Identity, landlock: bool) -> Streams {
     let manifest = draft.manifest;
     let [input, output, _] = draft.inputs.terminals;
     let terminal = match manifest.tty {
@@ -52,12 +53,12 @@ pub(super) fn choose(draft: &mut Draft<'_>, identity: &Identity) -> Streams {
         (false, true) => (Stream::Inherit, Stream::Counted),
         (false, false) => (Stream::Inherit, Stream::Inherit),
     };
-    let told = manifest.stdin == Input::Inherit && !terminal && is_told(draft, identity);
-    handed_over(draft, terminal, told);
+    let told = !terminal && is_told(draft, identity, landlock);
+    handed_over(draft, identity, terminal, told);
     apart(draft);
     let mut open = Vec::new();
     let stdin = match &manifest.stdin {
-        Input::Inherit if told => Stream::None,
+        _ if told => Stream::None,
         Input::Inherit => inherit,
         Input::None => Stream::None,
         Input::File(path) => file(draft, &mut open, 0, "stdin", path),
@@ -88,22 +89,39 @@ pub(super) fn choose(draft: &mut Draft<'_>, identity: &Identity) -> Streams {
     Streams { terminal, open, stdin, stdout, stderr, origin }
 }
 
-/// Who else reads the pipe that is stdin would be told by the command what to do: whoever owns a
-/// pipe may write to it, at whichever end. Then the command gets none of it, and that is noted.
-fn is_told(draft: &mut Draft<'_>, identity: &Identity) -> bool {
-    let Some(reader) = &draft.inputs.reader else { return false };
-    let owner = identity.outside() == draft.host.uid;
-    if owner {
+/// What lets a command write to a pipe or file that it does not own, where that has an id inside.
+const OVER_FILES: [Capability; 4] =
+    [Capability::Chown, Capability::DacOverride, Capability::Fowner, Capability::Setuid];
+
+/// A shell that reads its script from what is stdin would obey what the command wrote there: whoever
+/// may open a pipe may write to it, at whichever end. Then the command gets nothing of it, and that
+/// is noted. Of what has a name, Landlock lets no more be opened than was open.
+fn is_told(draft: &mut Draft<'_>, identity: &Identity, landlock: bool) -> bool {
+    let kernels = match &draft.manifest.stdin {
+        Input::Inherit => true,
+        Input::File(path) => is_kernels(&draft.path(path)),
+        Input::None => false,
+    };
+    let Some(reader) = draft.inputs.reader.as_ref().filter(|reader| reader.pipe || !landlock)
+    else {
+        return false;
+    };
+    let over = |one| draft.manifest.security.capabilities.contains(one);
+    let capable = identity.foreign.is_none() && OVER_FILES.iter().any(over);
+    let may_write = reader.owner == identity.outside() || reader.open || capable;
+    let told = kernels && may_write;
+    if told {
         let reason = format!(
-            "it is a pipe that {reader} reads as well, which would do what the command wrote there; `</dev/null` or a pipe of its own (`cat | sixdocker …`) says what is meant"
+            "it is where {} reads its script from, and the command could write there; `</dev/null`, or a pipe of its own (`echo … | sixdocker …`), says what is meant",
+            reader.who
         );
         draft.go_without("stdin", reason);
     }
-    owner
+    told
 }
 
 /// What the command has of the caller's own streams.
-fn handed_over(draft: &mut Draft<'_>, terminal: bool, told: bool) {
+fn handed_over(draft: &mut Draft<'_>, identity: &Identity, terminal: bool, told: bool) {
     let manifest = draft.manifest;
     let counted = manifest.limits.output.is_some();
     let inherited = [
@@ -113,6 +131,13 @@ fn handed_over(draft: &mut Draft<'_>, terminal: bool, told: bool) {
     ];
     if terminal {
         return draft.hole(Opening::RelayedTerminal, "", &origin(draft));
+    }
+    // What is root's on the host stays root's, with whatever mode the command gives it.
+    let roots = draft.host.uid == 0 && identity.outside() == 0;
+    for ((word, inherited), owned) in inherited.iter().zip(draft.inputs.owned) {
+        if roots && *inherited && owned && *word != "stdin" {
+            draft.hole(Opening::RootsPrograms, *word, &default(word));
+        }
     }
     let terminals = draft.inputs.terminals;
     let all = inherited.iter().zip(terminals).filter(|((_, inherited), _)| *inherited);
