@@ -36,9 +36,8 @@ pub(super) fn remove(path: &Path) -> sys::Result<()> {
 }
 
 fn children(path: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    dirs.map(|entry| entry.path()).collect()
+    let dirs = sys::entries(path).into_iter().filter(|(_, is_dir)| *is_dir);
+    dirs.map(|(name, _)| path.join(name)).collect()
 }
 
 /// Removes the groups of runners that are dead: `sixdocker-NAME-PID`, not locked. Who still

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -473,10 +472,9 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 /// A name in the same directory that nobody else takes, not even a command that knows us and
 /// wants no report to be written.
 fn beside(path: &Path) -> PathBuf {
-    let random = RandomState::new().build_hasher().finish();
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.{random:016x}.tmp", std::process::id()));
+    name.push(format!(".{}.{:016x}.tmp", std::process::id(), sys::secret()));
     path.with_file_name(name)
 }
 
@@ -496,8 +494,8 @@ fn left_beside(path: &Path) -> Vec<PathBuf> {
         let left = pid > 0 && (own || sys::is_dead(pid));
         file().filter(|file| left && sys::supervise::lock(file.as_fd()))
     };
-    let dir = path.parent().map(fs::read_dir).and_then(Result::ok);
-    let names = dir.into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let names =
+        path.parent().map(sys::entries).unwrap_or_default().into_iter().map(|(name, _)| name);
     names.filter(|name| left(name).is_some()).map(|name| path.with_file_name(name)).collect()
 }
 

@@ -1,13 +1,17 @@
 //! What this process is, asked without changing it.
 
 use std::cell::RefCell;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use nix::dir::{Dir, Type};
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::stat::Mode;
 
 use super::ask;
 
@@ -39,6 +43,19 @@ pub fn unseen(what: &str, errno: Errno) {
 #[must_use]
 pub fn take_unseen() -> Option<String> {
     UNSEEN.take()
+}
+
+/// The names in a directory, and whether each is a directory itself; none where it can't be read.
+/// The standard library's own panics where the directory can't be closed.
+#[must_use]
+pub fn entries(path: &Path) -> Vec<(OsString, bool)> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let Ok(directory) = Dir::open(path, flags, Mode::empty()) else { return Vec::new() };
+    let named = directory.into_iter().flatten().map(|entry| {
+        let name = OsStr::from_bytes(entry.file_name().to_bytes()).to_owned();
+        (name, entry.file_type() == Some(Type::Directory))
+    });
+    named.filter(|(name, _)| name != "." && name != "..").collect()
 }
 
 /// The kernel's release (uname(2)).

@@ -1,6 +1,7 @@
 //! Processes: how they start, what they inherit, how they end, what they become.
 
 use std::ffi::{CStr, CString, c_char};
+use std::hash::{DefaultHasher, Hasher};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
@@ -151,6 +152,21 @@ pub fn is_gone(pid: i32) -> bool {
 #[must_use]
 pub fn is_dead(pid: i32) -> bool {
     is_gone(pid) || has_ended(pid).unwrap_or(false)
+}
+
+/// A number that nobody outside this process knows, from what the kernel gave it at its start
+/// (getauxval(3), AT_RANDOM), but not that itself: the C library's guards are made of it.
+#[must_use]
+pub fn secret() -> u64 {
+    // SAFETY: it reads what the kernel laid beside the arguments.
+    let at = unsafe { libc::getauxval(libc::AT_RANDOM) };
+    let at = std::ptr::with_exposed_provenance::<[u8; 16]>(usize::try_from(at).unwrap_or_default());
+    let mut hasher = DefaultHasher::new();
+    if !at.is_null() {
+        // SAFETY: sixteen bytes lie there as long as the process lives, and nobody writes to them.
+        hasher.write(&unsafe { at.read() });
+    }
+    hasher.finish()
 }
 
 /// A process's descriptor can be read once it has ended (pidfd_open(2)).
