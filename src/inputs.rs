@@ -4,6 +4,7 @@
 //! following a link out of the root file system, and never blocks on a FIFO or a device.
 
 mod look;
+mod reader;
 
 pub use look::environment;
 
