@@ -15,8 +15,7 @@ use nix::unistd::{AccessFlags, access};
 
 use super::{ETC, Found, Inputs, OWN_ETC, SYSTEM, reader};
 use crate::manifest::{
-    ErrorOutput, FileContent, Id, Input, Manifest, MountKind, Network, Output, RootSource,
-    SeccompBase, Userns, Write,
+    FileContent, Id, Input, Manifest, MountKind, Network, RootSource, SeccompBase, Userns, Write,
 };
 use crate::sys;
 
@@ -278,15 +277,7 @@ impl Inputs {
             self.see(&report.file);
             self.writable(&report.file);
         }
-        let stdout = match &manifest.stdout {
-            Output::File(path) => Some(path),
-            _ => None,
-        };
-        let stderr = match &manifest.stderr {
-            ErrorOutput::File(path) => Some(path),
-            _ => None,
-        };
-        for path in stdout.into_iter().chain(stderr) {
+        for path in manifest.stdout.file().into_iter().chain(manifest.stderr.file()) {
             path.parent().into_iter().for_each(|dir| self.see(dir));
             self.glance(path);
             self.follow(&self.place(path));

@@ -115,6 +115,17 @@ macro_rules! stream {
             }
         }
 
+        impl $type {
+            /// The file of the host, where it is one.
+            #[must_use]
+            pub fn file(&self) -> Option<&PathBuf> {
+                match self {
+                    Self::File(path) => Some(path),
+                    _ => None,
+                }
+            }
+        }
+
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self {

@@ -190,20 +190,12 @@ fn file(
 /// is written to is emptied before it is read.
 fn apart(draft: &mut Draft<'_>) {
     let manifest = draft.manifest;
-    let input = match &manifest.stdin {
-        Input::File(path) => Some(path),
-        _ => None,
-    };
-    let output = match &manifest.stdout {
-        Output::File(path) => Some(path),
-        _ => None,
-    };
-    let error = match &manifest.stderr {
-        ErrorOutput::File(path) => Some(path),
-        _ => None,
-    };
-    let report = manifest.report.as_ref().map(|report| &report.file);
-    let all = [("stdin", input), ("stdout", output), ("stderr", error), ("report", report)];
+    let all = [
+        ("stdin", manifest.stdin.file()),
+        ("stdout", manifest.stdout.file()),
+        ("stderr", manifest.stderr.file()),
+        ("report", manifest.report.as_ref().map(|report| &report.file)),
+    ];
     let mut seen: Vec<(&str, PathBuf)> = Vec::new();
     for (word, file) in all {
         let Some(path) = file.map(|file| draft.path(file)) else { continue };
