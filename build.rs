@@ -1,15 +1,15 @@
 //! Has the linker put the functions that every start runs side by side.
 //!
 //! A page fault on the program's file maps sixteen pages (`benches/README.md`). In the order of
-//! the compiler a start touches fifty such windows, in this one fifteen. `benches/order` writes
-//! the list. Its names hold for one version of the compiler, of the libraries and of the C
-//! library: where they are others, the program is the same in another order.
+//! the compiler a start touches fifty such windows, in this one twenty. `benches/order` writes
+//! the list, as patterns without the hashes that each version of the compiler and of a library
+//! gives its names. What matches none is in the same program, in another place.
 
 use std::env;
 use std::path::Path;
 use std::process::Command;
 
-const ORDER: &str = "src/sys/start.order";
+const ORDER: &str = "src/sys/start.ld";
 
 fn main() {
     println!("cargo::rerun-if-changed={ORDER}");
@@ -28,11 +28,10 @@ fn main() {
     // Only LLVM's linker takes such a list; it comes with the compiler where that uses it itself.
     let Some(linker) = linker() else { return };
     let root = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
-    let order = format!("--symbol-ordering-file={}", Path::new(&root).join(ORDER).display());
+    let order = ["-T".to_owned(), Path::new(&root).join(ORDER).display().to_string()];
     let map =
         env::var("SIXDOCKER_MAP").map(|path| ["--no-demangle".to_owned(), format!("-Map={path}")]);
-    let words = ["--no-warn-symbol-ordering".to_owned(), order];
-    let words = words.into_iter().chain(map.into_iter().flatten());
+    let words = order.into_iter().chain(map.into_iter().flatten());
     let linkers = words.flat_map(|word| ["-Xlinker".to_owned(), word]);
     let ours = ["-fuse-ld=lld".to_owned(), format!("-B{linker}")];
     for argument in ours.into_iter().chain(linkers) {
