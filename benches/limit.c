@@ -158,7 +158,7 @@ static void devices(void)
     }
     for (size_t i = 0; i < COUNT(links); i++) MUST(symlink(links[i][0], links[i][1]));
     MUST(mkdir("dev/pts", 0755));
-    MUST(mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620"));
+    MUST(mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,max=1024"));
     MUST(mkdir("dev/shm", 01777));
     MUST(mkdir("dev/mqueue", 0755));
     MUST(mount("mqueue", "dev/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL));

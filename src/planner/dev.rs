@@ -76,10 +76,18 @@ fn mount(
     step(Init::Mount(KernelMount { fstype, target, flags, options, make_target }), origin)
 }
 
+/// So that no sandbox takes all of the machine's pseudo-terminals: of 4096, 1024 are kept for the
+/// host's own (kernel/pty/max and reserve), and the others are for all sandboxes together.
+const MOST_TERMINALS: &str = "1024";
+
 /// Terminals of this sandbox alone; they belong to the group `tty` where there is one.
 fn pts(identity: &Identity) -> Vec<(String, Option<String>)> {
-    let mut options =
-        vec![("newinstance".into(), None), pair("ptmxmode", "0666"), pair("mode", "0620")];
+    let mut options = vec![
+        ("newinstance".into(), None),
+        pair("ptmxmode", "0666"),
+        pair("mode", "0620"),
+        pair("max", MOST_TERMINALS),
+    ];
     let tty = identity.gids.iter().any(|map| map.inside <= 5 && 5 - map.inside < map.count);
     if tty {
         options.push(pair("gid", "5"));

@@ -244,6 +244,7 @@ const THREATS: &[(&str, Tried)] = &[
     ("nodes that are something else", &["devices standard:*"]),
     ("the inodes of the host's nodes", &["devices unchanged:*"]),
     ("terminals of the host's", &["devices own_terminals", "devices own_ptmx"]),
+    ("all terminals of the machine", &["devices bounded_terminals"]),
     ("shared memory and queues of the host's", &["devices host_*", "devices own_shm"]),
     // Neighbours.
     (
