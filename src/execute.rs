@@ -25,6 +25,7 @@ mod prepare;
 mod relay;
 mod scope;
 mod stop;
+mod streams;
 mod supervise;
 mod terminal;
 mod text;

@@ -10,23 +10,17 @@ use nix::sys::signal::Signal;
 use super::child::{Child, KILLED};
 use super::limits::Limits;
 use super::line::{self, Message};
-use super::relay::{Relay, Sink, Turn};
 use super::stop::{Reason, Stop};
+use super::streams::{Event, Stream, Streams};
 use super::terminal::Terminal;
-use super::{Started, Target, cgroup, ending};
+use super::{Started, cgroup, ending};
 use crate::plan::{Namespace, Plan};
 use crate::report::{Ending, Failure, Figures, Outcome, Time};
 use crate::sys::supervise::{Came, Signals};
 use crate::sys::{Fault, Status};
 
-/// How long the last output of a run that was ended may take.
-const DRAIN: Duration = Duration::from_secs(2);
-
 /// A run that lasts longer has its runner give back the memory that only its start needed.
 const SHORT: Duration = Duration::from_millis(50);
-
-/// After so long, and then after twice as long each time, the end of input is told again.
-const AGAIN: Duration = Duration::from_millis(100);
 
 /// Watches until nobody is left inside and everything that was said is passed on.
 pub(super) fn watch(plan: &Plan, started: Started, signals: &Signals) -> Outcome {
@@ -46,17 +40,7 @@ struct Watch<'p> {
     heard: Heard,
     limits: Limits<'p>,
     stop: Option<Stop>,
-    terminal: Option<Terminal>,
-    /// When the terminal is told again that there is no more input, and how long after the last
-    /// time that is.
-    again: Option<(Instant, Duration)>,
-    counted: Vec<Relay>,
-    output: u64,
-    /// With nobody left inside: when the last of the output is given up.
-    drain: Option<Instant>,
-    /// With nobody left inside: when output is given up that somebody outside holds open, and from
-    /// which nothing comes.
-    quiet: Option<Instant>,
+    streams: Streams,
     /// When memory is given back, until it was.
     rest: Option<Instant>,
     begun: Instant,
@@ -81,24 +65,12 @@ enum Of {
     Child,
     Signals,
     Memory,
-    Input,
-    Output,
-    Counted(usize),
+    Stream(Stream),
 }
 
 impl<'p> Watch<'p> {
     fn new(plan: &'p Plan, started: Started, signals: &'p Signals) -> Self {
         let Started { child, callers, line, counted, memory, begun } = started;
-        let mut troubles = Vec::new();
-        let mut relay = |(from, target): (OwnedFd, Target)| {
-            let sink = match target {
-                Target::Standard(stream) => Sink::standard(stream),
-                Target::File(file) => Ok(Sink::of(file)),
-            };
-            let failed = |fault| troubles.push(format!("output can't be passed on: {fault}"));
-            sink.map_err(failed).ok().map(|sink| Relay::new(from, sink))
-        };
-        let counted = counted.into_iter().filter_map(&mut relay).collect();
         Self {
             plan,
             signals,
@@ -108,41 +80,32 @@ impl<'p> Watch<'p> {
             heard: Heard::default(),
             limits: Limits::new(&plan.supervise, memory, Instant::now()),
             stop: None,
-            terminal: None,
-            again: None,
-            counted,
-            output: 0,
-            drain: None,
-            quiet: None,
+            streams: Streams::new(counted, plan.supervise.output),
             rest: Instant::now().checked_add(SHORT),
             begun,
-            troubles,
+            troubles: Vec::new(),
         }
     }
 
     fn is_over(&self) -> bool {
-        let terminal = self.terminal.as_ref().is_none_or(|terminal| terminal.output.is_done());
-        let counted = self.counted.iter().all(Relay::is_done);
-        self.child.is_dead() && self.line.is_none() && terminal && counted
+        self.child.is_dead() && self.line.is_none() && self.streams.is_done()
     }
 
     fn turn(&mut self) {
-        for (of, _) in self.wait() {
+        for of in self.wait() {
             match of {
                 Of::Line => self.listen(),
                 Of::Child => self.ended(),
                 Of::Signals => self.signals(),
                 Of::Memory => self.limits.cried(),
-                Of::Input => self.input(),
-                Of::Output => self.output(),
-                Of::Counted(n) => self.counted(n),
+                Of::Stream(stream) => self.carry(stream),
             }
         }
         self.look_at_clock(Instant::now());
     }
 
     /// Waits for anything to happen.
-    fn wait(&self) -> Vec<(Of, PollFlags)> {
+    fn wait(&self) -> Vec<Of> {
         // Made first and gone last: memory is given back in the opposite order.
         let mut happened = Vec::with_capacity(8);
         let awaited = self.awaited();
@@ -152,9 +115,8 @@ impl<'p> Watch<'p> {
             Ok(count) if count > 0 => {}
             _ => return happened,
         }
-        let flags = fds.iter().map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
-        let of = awaited.iter().map(|(of, _)| *of);
-        happened.extend(of.zip(flags).filter(|(_, flags)| !flags.is_empty()));
+        let came = fds.iter().map(|fd| fd.any() != Some(false));
+        happened.extend(awaited.iter().zip(came).filter(|(_, came)| *came).map(|((of, _), _)| *of));
         happened
     }
 
@@ -171,23 +133,16 @@ impl<'p> Watch<'p> {
             awaited.extend(self.limits.event().map(|event| (Of::Memory, read(event))));
         }
         awaited.push((Of::Signals, read(self.signals.as_fd())));
-        if let Some(terminal) = &self.terminal {
-            awaited.extend(terminal.input.wants().map(|wants| (Of::Input, wants)));
-            awaited.extend(terminal.output.wants().map(|wants| (Of::Output, wants)));
-        }
-        for (n, relay) in self.counted.iter().enumerate() {
-            awaited.extend(relay.wants().map(|wants| (Of::Counted(n), wants)));
-        }
+        awaited.extend(self.streams.wants().map(|(stream, wants)| (Of::Stream(stream), wants)));
         awaited
     }
 
     fn patience(&self) -> PollTimeout {
         let next = match &self.stop {
-            _ if self.child.is_dead() => self.drain.into_iter().chain(self.silence()).min(),
+            _ if self.child.is_dead() => self.streams.next(),
             Some(stop) => stop.kill,
             None => {
-                let again = self.again.map(|(at, _)| at);
-                self.limits.next().into_iter().chain(self.rest).chain(again).min()
+                self.limits.next().into_iter().chain(self.rest).chain(self.streams.next()).min()
             }
         };
         let Some(next) = next else { return PollTimeout::NONE };
@@ -196,24 +151,13 @@ impl<'p> Watch<'p> {
     }
 
     fn look_at_clock(&mut self, now: Instant) {
+        self.streams.look_at_clock(now);
         if self.child.is_dead() {
-            if self.drain.is_some_and(|drain| drain <= now) {
-                self.give_up_output();
-            } else if self.silence().is_some_and(|quiet| quiet <= now) {
-                self.troubles
-                    .push("somebody outside holds its output open, and says nothing".into());
-                self.relays().for_each(Relay::close);
-                self.quiet = None;
-            }
             return;
         }
         if self.rest.is_some_and(|rest| rest <= now) {
             self.rest = None;
             crate::sys::forget_program();
-        }
-        if let Some((_, after)) = self.again.filter(|(at, _)| *at <= now) {
-            self.terminal.iter_mut().for_each(Terminal::end_again);
-            self.end_of_input(now, after * 2);
         }
         if self.stop.as_ref().and_then(|stop| stop.kill).is_some_and(|kill| kill <= now) {
             self.kill();
@@ -255,7 +199,7 @@ impl<'p> Watch<'p> {
             }
             Message::Ended(status) => self.heard.ended = Some(status),
             Message::Terminal(master) => match Terminal::new(master) {
-                Ok(terminal) => self.terminal = Some(terminal),
+                Ok(terminal) => self.streams.terminal = Some(terminal),
                 Err(fault) => {
                     self.heard.failure = Some(super::failure(self.plan.clone.n)(fault));
                     self.kill();
@@ -288,26 +232,7 @@ impl<'p> Watch<'p> {
             cgroup::kill_all(&self.plan.supervise.accounts);
             super::child::kill_orphans(&self.callers);
         }
-        if let Some(terminal) = &mut self.terminal {
-            terminal.left();
-        }
-        let soon = Instant::now().checked_add(DRAIN);
-        self.quiet = soon;
-        self.drain = if self.stop.is_some() { soon } else { self.limits.timeout() };
-    }
-
-    /// When the rest of the output is given up, where all that came has been passed on.
-    fn silence(&self) -> Option<Instant> {
-        let output = self.terminal.as_ref().map(|terminal| &terminal.output);
-        let passed = output.into_iter().chain(&self.counted).all(Relay::is_idle);
-        self.quiet.filter(|_| passed)
-    }
-
-    /// Nobody reads what is left of the output.
-    fn give_up_output(&mut self) {
-        self.troubles.push("nobody read the rest of its output".to_owned());
-        self.relays().for_each(Relay::give_up);
-        self.drain = None;
+        self.streams.left(self.stop.is_some(), self.limits.timeout());
     }
 
     /// The sandbox has a PID namespace of its own.
@@ -322,12 +247,12 @@ impl<'p> Watch<'p> {
                     self.asked(came);
                 }
                 Signal::SIGUSR1 | Signal::SIGUSR2 => self.child.signal(came.signal as i32),
-                Signal::SIGWINCH => match &self.terminal {
+                Signal::SIGWINCH => match &self.streams.terminal {
                     Some(terminal) => terminal.resize(),
                     None => self.child.signal(came.signal as i32),
                 },
-                Signal::SIGTSTP => self.terminal.iter().for_each(Terminal::suspend),
-                Signal::SIGCONT => self.terminal.iter().for_each(Terminal::resume),
+                Signal::SIGTSTP => self.streams.terminal.iter().for_each(Terminal::suspend),
+                Signal::SIGCONT => self.streams.terminal.iter().for_each(Terminal::resume),
                 _ => {}
             }
         }
@@ -341,17 +266,12 @@ impl<'p> Watch<'p> {
         } else if self.child.is_dead() {
             let reason = Reason::Asked(came);
             self.stop.get_or_insert(Stop { reason, kill: None, killed: false });
-            self.relays().for_each(Relay::give_up);
+            self.streams.give_up();
         } else if self.stop.is_some() {
             self.kill();
         } else {
             self.stop(Reason::Asked(came));
         }
-    }
-
-    fn relays(&mut self) -> impl Iterator<Item = &mut Relay> {
-        let output = self.terminal.as_mut().map(|terminal| &mut terminal.output);
-        output.into_iter().chain(&mut self.counted)
     }
 
     /// Ends the run for this reason: at once, or by a signal and a time of grace.
@@ -394,22 +314,12 @@ impl<'p> Watch<'p> {
         cgroup::kill_all(&self.plan.supervise.accounts);
     }
 
-    fn input(&mut self) {
-        let Some(terminal) = &mut self.terminal else { return };
-        match terminal.input.turn(u64::MAX) {
-            Turn::End if terminal.input_ended() => self.stop(Reason::HungUp),
-            Turn::End => self.end_of_input(Instant::now(), AGAIN),
-            Turn::Read(count) => {
-                if let Some((signal, group)) = terminal.key(count) {
-                    self.key(signal, group);
-                }
-            }
-            _ => {}
+    fn carry(&mut self, stream: Stream) {
+        match self.streams.turn(stream) {
+            Some(Event::Stop(reason)) => self.stop(reason),
+            Some(Event::Key(signal, group)) => self.key(signal, group),
+            None => {}
         }
-    }
-
-    fn end_of_input(&mut self, now: Instant, after: Duration) {
-        self.again = now.checked_add(after).map(|at| (at, after));
     }
 
     /// A key sent this signal to the group in the foreground. The kernel keeps it from a command
@@ -419,62 +329,6 @@ impl<'p> Watch<'p> {
         let first = self.plan.spawn.is_none() && self.is_alone();
         if first && group == self.child.pid() && self.child.would_end(signal as i32) {
             self.asked(Came { signal, sender: None });
-        }
-    }
-
-    fn output(&mut self) {
-        let left = self.left();
-        let Some(terminal) = &mut self.terminal else { return };
-        match terminal.output.turn(left) {
-            Turn::Read(count) => self.came(count),
-            Turn::Over => self.over(),
-            Turn::Refused(errno) => self.refused(errno),
-            Turn::End => {}
-        }
-    }
-
-    fn came(&mut self, count: usize) {
-        self.output += count as u64;
-        if self.quiet.is_some() {
-            self.quiet = Instant::now().checked_add(DRAIN);
-        }
-    }
-
-    /// How many bytes of output may still come.
-    fn left(&self) -> u64 {
-        self.plan.supervise.output.map_or(u64::MAX, |limit| limit.saturating_sub(self.output))
-    }
-
-    fn over(&mut self) {
-        self.relays().for_each(Relay::close);
-        self.stop(Reason::Output);
-    }
-
-    fn refused(&mut self, errno: Errno) {
-        self.lament(errno);
-        let hung_up = errno == Errno::EIO;
-        let reason = if hung_up { Reason::HungUp } else { Reason::Unread };
-        self.stop(reason);
-    }
-
-    fn lament(&mut self, errno: Errno) {
-        if errno != Errno::EPIPE {
-            self.troubles.push(format!("output could not be written: {}", errno.desc()));
-        }
-    }
-
-    fn counted(&mut self, n: usize) {
-        let left = self.left();
-        let Some(relay) = self.counted.get_mut(n) else { return };
-        match relay.turn(left) {
-            Turn::Read(count) => self.came(count),
-            Turn::Over => self.over(),
-            Turn::Refused(errno) => {
-                // The command is told in its own way: nobody reads the pipe any more.
-                relay.give_up();
-                self.lament(errno);
-            }
-            Turn::End => {}
         }
     }
 
@@ -494,18 +348,19 @@ impl<'p> Watch<'p> {
             cpu_user: Some(usage.user),
             cpu_system: Some(usage.system),
             memory_peak: Some(usage.resident),
-            output: watch.output.is_some().then_some(self.output),
+            output: self.streams.counted(),
             ..Figures::default()
         };
         let oom_kills = || watch.accounts.memory.as_ref().and_then(cgroup::oom_kills);
         let starved = status == KILLED && !lost && oom_kills().is_some_and(|kills| kills > 0);
         let ending = self.ending(status, starved);
-        if let Some(Err(fault)) = self.terminal.as_mut().map(Terminal::give_back) {
+        if let Some(Err(fault)) = self.streams.terminal.as_mut().map(Terminal::give_back) {
             self.troubles
                 .push(format!("the terminal stays as it was inside (`stty sane`): {fault}"));
         }
+        self.troubles.append(&mut self.streams.troubles);
         let silent = matches!(ending, Ending::Ok | Ending::Exit(_)) && self.troubles.is_empty();
-        self.terminal.iter_mut().filter(|_| !silent).for_each(Terminal::end_line);
+        self.streams.terminal.iter_mut().filter(|_| !silent).for_each(Terminal::end_line);
         Outcome {
             asked: self.stop.as_ref().and_then(Stop::asked),
             killed: self.stop.as_ref().is_some_and(|stop| stop.killed),
