@@ -231,7 +231,7 @@ fn seccomp(host: &Host) -> Check {
 
 fn landlock(host: &Host) -> Check {
     match host.landlock {
-        0 => check("landlock", Verdict::Caution, "the kernel has it not, or not on")
+        0 => check("landlock", Verdict::Caution, "the kernel lacks it, or it is not enabled")
             .mended("lsm=landlock,…  # on the kernel's command line"),
         version => check("landlock", Verdict::Pass, format!("version {version}")),
     }

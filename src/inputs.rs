@@ -44,7 +44,7 @@ pub struct Inputs {
     /// Which of them are files or devices of the caller's: inside, they can be opened anew
     /// (/dev/stdout) by their owner only.
     pub owned: [bool; 3],
-    /// Who reads its script from what is stdin.
+    /// The process, if any, that reads its script from our stdin.
     pub reader: Option<Reader>,
     /// For root: the file systems that hold what is shown of the host, by path, as statfs(2)
     /// tells them.
@@ -60,7 +60,7 @@ pub struct Inputs {
     pub links: BTreeMap<PathBuf, Vec<PathBuf>>,
     /// Where the report can't be written: why.
     pub unwritable: BTreeMap<PathBuf, String>,
-    /// Of each of them where nothing is: why, or what may have been meant.
+    /// For each of `paths` where nothing is: why, or what may have been meant.
     pub hints: BTreeMap<PathBuf, String>,
     /// What stands in a root file system that is a directory, at the paths where something is
     /// to be mounted.

@@ -188,7 +188,7 @@ pub struct Manifest {
     #[serde(default, deserialize_with = "through::<_, OomScore, _>")]
     #[schemars(with = "OomScore", example = 500)]
     pub oom_score_adj: Option<i16>,
-    /// The nice value: 19 gives way to everybody; by default the caller's.
+    /// The nice value: 19 gives way to everybody; by default the caller's, but no less than 0.
     #[serde(default, deserialize_with = "through::<_, Niceness, _>")]
     #[schemars(with = "Niceness", example = 10)]
     pub nice: Option<i8>,

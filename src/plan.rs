@@ -151,8 +151,8 @@ pub enum Attend {
     /// it: an overlay would not show that.
     MapMount { source: PathBuf, recursive: bool, layer: bool },
     /// Lets pipes that are standard streams be opened anew by others than their owner: to be read
-    /// where that is stdin, to be written to where not. Who else reads stdin, as a shell its
-    /// script, must not be told by the command what to do.
+    /// where that is stdin, to be written to where not. Another process, such as a shell that
+    /// reads its script from the same pipe, would obey what the command wrote there.
     OpenPipes,
 }
 

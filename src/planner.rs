@@ -48,7 +48,7 @@ pub fn plan(manifest: &Manifest, host: &Host, inputs: &Inputs) -> Result<Plan, V
             &Pointer::root(),
             format!("this could not be looked at, and no plan is drawn without it: {what}"),
             "",
-            "try again, or see to what the machine is short of",
+            "try again, or free what the machine has run out of",
         );
     }
     let plan = draw(&mut draft);

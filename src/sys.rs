@@ -409,7 +409,8 @@ pub fn loopback_up() -> Result<()> {
     Call::Ioctl.check(returned.into()).map(drop)
 }
 
-/// Reads exactly one message of a line into `buffer`; none at its end.
+/// One read(2), done again where it was interrupted: how many bytes came, 0 at the end. Of a
+/// socket whose messages have borders that is one whole message.
 pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
     loop {
         match nix::unistd::read(fd, buffer) {

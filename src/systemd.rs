@@ -345,7 +345,7 @@ impl Message {
 }
 
 fn odd() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the bus answered in a form that D-Bus hasn't")
+    io::Error::new(io::ErrorKind::InvalidData, "the answer is no valid D-Bus")
 }
 
 struct Decoder<'b> {

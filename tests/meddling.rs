@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use support::{NoLitter, Session, Temp, busybox_root, busybox_root_at, run, sixdocker};
+use support::{NoLitter, Session, Temp, busybox_root, busybox_root_at, need_root, run, sixdocker};
 
 struct Case {
     temp: Temp,
@@ -87,6 +87,27 @@ fn a_runner_that_dies_takes_none_of_its_name_with_it() {
     let text = last.temp.read("case.yaml").replace(last.litter.mark(), case.litter.mark());
     case.temp.write("case.yaml", text);
     run(&mut case.command()).expect(0);
+    case.litter.check();
+}
+
+/// In PID namespaces of their own both runners have the same pid, and so groups of the same name.
+#[test]
+fn a_living_run_of_the_same_pid_keeps_its_group() {
+    if !need_root() {
+        return;
+    }
+    let case = Case::new("command: echo ready; sleep 2\nlimits: {pids: 20}\n");
+    let command = || {
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork", "--mount-proc"]).arg(support::binary());
+        command.arg("up").arg(case.temp.join("case.yaml"));
+        command
+    };
+    let first = Session::start(&mut command());
+    first.expect("ready");
+    run(&mut command()).expect(125).says("another run has it");
+    let (code, _, stderr) = first.finish();
+    assert_eq!(code, 0, "{stderr}");
     case.litter.check();
 }
 

@@ -3,12 +3,13 @@
 use std::cell::Cell;
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::sys::supervise::{Usage, reap, signal};
-use crate::sys::{Result, Status};
+use crate::sys::{self, Result, Status};
 
 /// A child that is killed and reaped when it is let go, if it was not before.
 #[derive(Debug)]
@@ -111,6 +112,15 @@ pub(super) fn kill_orphans(callers: &[i32]) {
 /// The children of this process.
 pub(super) fn children() -> Vec<i32> {
     let own = std::process::id();
-    let list = fs::read_to_string(format!("/proc/{own}/task/{own}/children"));
-    list.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    match fs::read_to_string(format!("/proc/{own}/task/{own}/children")) {
+        Ok(list) => list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect(),
+        // A kernel without CONFIG_PROC_CHILDREN.
+        Err(_) => whose_parent_is(i32::try_from(own).unwrap_or_default()),
+    }
+}
+
+fn whose_parent_is(own: i32) -> Vec<i32> {
+    let all = sys::entries(Path::new("/proc"));
+    let numbers = all.iter().filter_map(|(name, _)| name.to_str()?.parse().ok());
+    numbers.filter(|pid| sys::parent(*pid) == Some(own)).collect()
 }

@@ -234,10 +234,18 @@ impl<'p> Scene<'p> {
     }
 
     fn perform(&mut self, n: u16, action: &Init) -> Result<()> {
-        if let Some(done) = self.perform_mount(n, action) {
-            return done;
-        }
         match action {
+            Init::Scratch { .. }
+            | Init::Root(_)
+            | Init::Mkdir { .. }
+            | Init::Symlink { .. }
+            | Init::WriteFile { .. }
+            | Init::Bind(_)
+            | Init::Mount(_)
+            | Init::File { .. }
+            | Init::Mask { .. }
+            | Init::ReadOnlyPath { .. }
+            | Init::ReadOnlyRoot => self.perform_mount(n, action),
             Init::ParentDeathSignal => self.die_with_parent(),
             Init::NewSession => nix::unistd::setsid().of(Call::Setsid).map(drop),
             Init::MapSelf { uid, gid } => self.map_self(*uid, *gid),
@@ -266,15 +274,13 @@ impl<'p> Scene<'p> {
             }
             Init::NoNewPrivileges => sys::no_new_privileges(),
             Init::Chdir { path } => change_directory(path),
-            // The other ones are mounts.
-            _ => Ok(()),
         }
     }
 
     /// Performs what belongs to the new root file system.
-    fn perform_mount(&mut self, n: u16, action: &Init) -> Option<Result<()>> {
+    fn perform_mount(&mut self, n: u16, action: &Init) -> Result<()> {
         let tree = &mut self.tree;
-        Some(match action {
+        match action {
             Init::Scratch { size } => tree.scratch(size),
             Init::Root(root) => tree.root(root),
             Init::Mkdir { target, mode } => tree.mkdir(target, *mode),
@@ -294,8 +300,8 @@ impl<'p> Scene<'p> {
             },
             Init::ReadOnlyPath { target } => tree.read_only_path(target),
             Init::ReadOnlyRoot => tree.read_only_root(),
-            _ => return None,
-        })
+            _ => Err(Call::Mount.fault(Errno::EINVAL)),
+        }
     }
 
     fn die_with_parent(&self) -> Result<()> {

@@ -27,6 +27,8 @@ pub(super) struct Limits<'p> {
     watch: &'p Supervise,
     timeout: Option<Instant>,
     cpu: Option<Instant>,
+    /// The time that was used could not be read.
+    pub(super) blind: bool,
     memory: Option<Memory<'p>>,
 }
 
@@ -47,6 +49,7 @@ impl<'p> Limits<'p> {
             watch,
             timeout: watch.timeout.and_then(|timeout| now.checked_add(timeout)),
             cpu: watch.cpu_time.map(|_| now),
+            blind: false,
             memory: Memory::new(watch, memory, now),
         }
     }
@@ -90,8 +93,9 @@ impl<'p> Limits<'p> {
         if next > now {
             return false;
         }
-        let used = cgroup::cpu_used(&self.watch.accounts).unwrap_or_default();
-        let left = limit.saturating_sub(used);
+        let used = cgroup::cpu_used(&self.watch.accounts);
+        self.blind |= used.is_none();
+        let left = limit.saturating_sub(used.unwrap_or_default());
         // With all processors busy, this is how long it lasts.
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         let last = left / u32::try_from(processors).unwrap_or(1);

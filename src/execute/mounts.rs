@@ -247,8 +247,8 @@ impl Tree {
     }
 
     /// Shows a node in our /dev by mount(2), which makes no mount namespace for the copy to wait
-    /// in. Where it fails, the longer way tells why; not once it lies there, for that would put
-    /// another one above.
+    /// in. The outer error: nothing was mounted, and the longer way tells why. The inner one: the
+    /// node is mounted and has not got its flags; a second try would put another mount above.
     fn bind_node(&self, bind: &Bind) -> Result<Result<()>> {
         let unfit = Call::Mount.fault(Errno::EINVAL);
         let (dir, name) = self.top(AnchorKind::Ours, &bind.target).ok_or(unfit)?;

@@ -89,16 +89,17 @@ fn perform(
 }
 
 /// Between mkdir and lock another run's sweep may take the group for one that was left: then
-/// it is made again.
+/// it is made again. One that is locked is a living run's, and stays.
 fn make_cgroup(path: &Path, undo: &mut Undo) -> Result<()> {
     let mut failed = Call::Mkdir.fault(Errno::EAGAIN);
     for _ in 0..8 {
         match make_directory(path) {
             // Left by one that had our pid; or somebody has it in another PID namespace, and lives.
-            Err(Fault { errno: Errno::EEXIST, .. }) => {
+            Err(fault @ Fault { errno: Errno::EEXIST, .. }) => {
                 if let Ok(Some(_lock)) = claim(path) {
                     _ = sys::rmdir(path);
                 }
+                failed = fault;
                 continue;
             }
             made => made?,
@@ -110,12 +111,11 @@ fn make_cgroup(path: &Path, undo: &mut Undo) -> Result<()> {
             }
             Ok(None) => {}
             Err(fault) => {
-                failed = fault;
-                break;
+                _ = sys::rmdir(path);
+                return Err(fault);
             }
         }
     }
-    _ = sys::rmdir(path);
     Err(failed)
 }
 

@@ -34,7 +34,8 @@ pub(super) fn start(
 fn is_in(path: &Path) -> bool {
     let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let own = own.lines().find_map(|line| line.strip_prefix("0::/"));
-    own.is_some_and(|own| path.ends_with(own))
+    // The root of a cgroup namespace has no name, which would end every path.
+    own.is_some_and(|own| !own.is_empty() && path.ends_with(own))
 }
 
 /// Makes a group for the runner and moves it there.

@@ -113,7 +113,13 @@ impl<'p> Watch<'p> {
             awaited.iter().map(|(_, (fd, flags))| PollFd::new(*fd, *flags)).collect();
         match poll(&mut fds, self.patience()) {
             Ok(count) if count > 0 => {}
-            _ => return happened,
+            Ok(_) | Err(Errno::EINTR) => return happened,
+            Err(_) => {
+                // The machine is short of something. Whoever wants an end is heard all the same.
+                std::thread::sleep(Duration::from_millis(1));
+                happened.extend([Of::Line, Of::Signals]);
+                return happened;
+            }
         }
         let came = fds.iter().map(|fd| fd.any() != Some(false));
         happened.extend(awaited.iter().zip(came).filter(|(_, came)| *came).map(|((of, _), _)| *of));
@@ -340,6 +346,9 @@ impl<'p> Watch<'p> {
         let lost = silent && self.plan.spawn.is_some() && matches!(own, Status::Exit(_));
         if lost {
             self.troubles.push("how the command ended was not told".to_owned());
+        }
+        if self.limits.blind {
+            self.troubles.push("the processor time that it used could not always be read".into());
         }
         let status = self.heard.ended.unwrap_or(if lost { KILLED } else { own });
         let watch = &self.plan.supervise;

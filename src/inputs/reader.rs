@@ -1,4 +1,4 @@
-//! Who reads its script from what is stdin.
+//! The process, if any, that reads its script from our stdin.
 
 use nix::libc;
 
@@ -12,7 +12,7 @@ pub(super) fn of_stdin() -> Option<Reader> {
         return None;
     }
     let ours = std::fs::read_link("/proc/self/fd/0").ok()?;
-    let mut pid = std::os::unix::process::parent_id();
+    let mut pid = nix::unistd::getppid().as_raw();
     while pid > 0 {
         let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         // One that can't be looked at may have it as well.
@@ -27,9 +27,7 @@ pub(super) fn of_stdin() -> Option<Reader> {
                 pipe: ours.as_os_str().as_encoded_bytes().starts_with(b"pipe:"),
             });
         }
-        // Its parent is the second field behind the name, which may hold anything.
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        pid = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+        pid = sys::parent(pid)?;
     }
     None
 }
@@ -39,6 +37,9 @@ const INTERPRETERS: [&str; 18] = [
     "ash", "bash", "csh", "dash", "fish", "ksh", "lua", "mksh", "node", "perl", "php", "python",
     "ruby", "sh", "tclsh", "tcsh", "yash", "zsh",
 ];
+
+/// Names of this process's own stdin, as a file.
+const STDIN: [&str; 3] = ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
 
 /// Whether words are those of an interpreter that takes its script from stdin.
 fn reads_script(words: &[u8]) -> bool {
@@ -50,9 +51,41 @@ fn reads_script(words: &[u8]) -> bool {
     };
     let first = words.next().map(name).unwrap_or_default();
     let first = if first == "busybox" { words.next().map(name).unwrap_or_default() } else { first };
-    let stdin = ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
-    INTERPRETERS.contains(&&*first)
-        && words.all(|word| word.starts_with(['-', '+']) || stdin.contains(&word))
+    if !INTERPRETERS.contains(&&*first) {
+        return false;
+    }
+    if first.ends_with("sh") { shell_reads(words) } else { other_reads(words) }
+}
+
+/// sh(1p), bash(1): `-s` has it read stdin whatever follows, `-c` has it read a text.
+fn shell_reads<'w>(mut words: impl Iterator<Item = &'w str>) -> bool {
+    while let Some(word) = words.next() {
+        match word {
+            "-" | "--" => return words.next().is_none_or(|file| STDIN.contains(&file)),
+            "--rcfile" | "--init-file" => _ = words.next(),
+            _ if word.starts_with("--") => {}
+            _ if !word.starts_with(['-', '+']) => return STDIN.contains(&word),
+            _ if word.contains('c') => return false,
+            _ if word.contains('s') => return true,
+            // They take a name, also at the end of others: `-euo pipefail`.
+            _ if word.ends_with(['o', 'O']) => _ = words.next(),
+            _ => {}
+        }
+    }
+    true
+}
+
+/// python(1), perl(1), ruby(1), node(1) and the like: a word behind an option may be a text.
+fn other_reads<'w>(words: impl Iterator<Item = &'w str>) -> bool {
+    for word in words {
+        match word {
+            "-" => return true,
+            _ if !word.starts_with('-') => return STDIN.contains(&word),
+            _ if word.ends_with(['c', 'e', 'E', 'm', 'r']) => return false,
+            _ => {}
+        }
+    }
+    true
 }
 
 #[cfg(test)]
@@ -70,10 +103,25 @@ mod tests {
             "python3.11 -",
             "busybox sh",
             "dash /dev/stdin",
+            "bash -s -- argument",
+            "bash -s argument",
+            "bash -euo pipefail",
+            "bash --rcfile file -e",
+            "sh +x -",
+            "python3 - argument",
+            "python3 -u",
+            "perl -w /dev/stdin",
         ];
         assert!(scripts.iter().all(|line| reads(line)), "{:?}", scripts.map(reads));
         let others = [
             "sh -c true",
+            "bash -euo pipefail -c true",
+            "bash -euo pipefail script.sh",
+            "bash --rcfile file -ec true",
+            "bash -- script.sh",
+            "python3 -c pass",
+            "python3 -um http.server",
+            "perl -ne print",
             "bash script.sh",
             "timeout 5 sixdocker",
             "sudo sixdocker",

@@ -134,7 +134,7 @@ pub(crate) struct MountMap {
     #[serde(default)]
     #[schemars(example = true)]
     dev: bool,
-    /// The most that it may hold: of `tmpfs`; by default what the kernel gives one.
+    /// The most that it may hold: of `tmpfs`; by default 20 % of the machine's memory, 5 % at /run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"64m")]
     size: Option<Size>,

@@ -59,7 +59,7 @@ pub(crate) struct RootfsMap {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"discard")]
     write: Option<Write>,
-    /// The most that the layer of `write: discard` may hold; by default what the kernel gives a tmpfs.
+    /// The most that the layer of `write: discard` may hold; by default 40 % of the machine's memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"256m")]
     size: Option<Size>,

@@ -182,7 +182,8 @@ impl Substitution<'_> {
         }
     }
 
-    /// From `--set`, then from the caller, then from `vars`, within what `vars` allows.
+    /// From `--set`, else the default in `vars`, else the caller's environment; within what `vars`
+    /// allows.
     fn value(&self, name: &str) -> Result<Option<String>, Fault> {
         let var = match self.vars.get(name) {
             Some(None) => return Err(Fault::new(UNREAD, "its variable could not be read", "")),

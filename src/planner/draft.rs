@@ -56,9 +56,9 @@ impl<'a> Draft<'a> {
         self.written().iter().any(|dir| real.starts_with(dir))
     }
 
-    /// Whoever runs inside may lay links where it writes: what the runner reads, writes or shows
-    /// must not be something else for it, not even something that is shown elsewhere: there it may
-    /// be covered, or read-only. False where a link was laid, and that is noted.
+    /// A command may put symbolic links into directories that it can write to. No path that the
+    /// runner reads, writes or shows may lead through one, even to something that the command sees
+    /// anyway: there it may be covered, or read-only. False, and a problem is noted, where one does.
     pub(super) fn not_led_astray(&mut self, path: &Path, at: &Pointer) -> bool {
         let links = self.inputs.links.get(path).map(Vec::as_slice).unwrap_or_default();
         if links.is_empty() {

@@ -52,7 +52,7 @@ impl Identity {
             self.uid.checked_sub(range.inside).is_some_and(|above| above < range.count)
         };
         let range = ranges.iter().find(holds);
-        range.map_or(self.uid, |range| range.outside + (self.uid - range.inside))
+        range.map_or(self.uid, |range| range.outside.saturating_add(self.uid - range.inside))
     }
 
     /// The supplementary groups that the command has; none where it keeps the caller's.
@@ -247,8 +247,9 @@ fn subordinate(
     why: &Origin,
     user: &Origin,
 ) {
-    let Some(Subordinate { uid, gid, newuidmap, newgidmap }) = draft.host.subordinate.clone()
-    else {
+    let ends = |(first, count): (u32, u32)| first.checked_add(count).is_some();
+    let ids = draft.host.subordinate.clone().filter(|ids| ends(ids.uid) && ends(ids.gid));
+    let Some(Subordinate { uid, gid, newuidmap, newgidmap }) = ids else {
         let (missing, help) = lacks::ids(draft.host);
         let text = format!("`{}` needs more ids than the caller's own, but {missing}", why.key);
         return draft.wrong("no_subordinate_ids", &why.key, text, "needs subordinate ids", help);

@@ -15,8 +15,8 @@ pub(super) fn steps(draft: &mut Draft<'_>, isolation: &Isolation) -> Vec<Step<In
         let origin = at(key("sysctls").key(name));
         match namespace(name) {
             None => {
-                let text = format!("`{name}` belongs to the whole machine, not to a namespace");
-                let help = "only net.*, kernel.shm*, kernel.msg*, kernel.sem, kernel.domainname, fs.mqueue.* and user.max_* can be set for a sandbox";
+                let text = format!("`{name}` is no parameter of a namespace");
+                let help = format!("of `kernel.*` a sandbox has {}", of_kernel().join(", "));
                 draft.wrong("not_namespaced", &origin.key, text, "not namespaced", help);
             }
             Some((namespace, word)) if !isolation.has(namespace) => {
@@ -50,31 +50,31 @@ pub(super) fn steps(draft: &mut Draft<'_>, isolation: &Isolation) -> Vec<Step<In
     steps
 }
 
+/// Parameters of the ipc namespace (ipc_namespaces(7)).
+const IPC: [&str; 9] = [
+    "kernel.shmmax",
+    "kernel.shmall",
+    "kernel.shmmni",
+    "kernel.shm_rmid_forced",
+    "kernel.msgmax",
+    "kernel.msgmnb",
+    "kernel.msgmni",
+    "kernel.sem",
+    "kernel.msg_next_id",
+];
+const DOMAIN: &str = "kernel.domainname";
+
+fn of_kernel() -> Vec<&'static str> {
+    IPC.into_iter().chain([DOMAIN]).collect()
+}
+
 /// The namespace that a parameter belongs to.
 fn namespace(name: &str) -> Option<(Namespace, &'static str)> {
-    const IPC: [&str; 9] = [
-        "kernel.shmmax",
-        "kernel.shmall",
-        "kernel.shmmni",
-        "kernel.shm_rmid_forced",
-        "kernel.msgmax",
-        "kernel.msgmnb",
-        "kernel.msgmni",
-        "kernel.sem",
-        "kernel.msg_next_id",
-    ];
-    if name.split(['.', '/']).any(|part| part.is_empty() || part == "..") {
-        return None;
-    }
     if name.starts_with("net.") {
         Some((Namespace::Network, "network"))
     } else if IPC.contains(&name) || name.starts_with("fs.mqueue.") {
         Some((Namespace::Ipc, "ipc"))
-    } else if name == "kernel.domainname" {
-        Some((Namespace::Uts, "uts"))
-    } else if name.starts_with("user.max_") {
-        Some((Namespace::User, "user"))
     } else {
-        None
+        (name == DOMAIN).then_some((Namespace::Uts, "uts"))
     }
 }

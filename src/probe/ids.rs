@@ -100,7 +100,7 @@ fn range(text: &str, uid: u32, name: Option<&str>) -> Option<(u32, u32)> {
         let [user, first, count] = fields.as_slice() else { return None };
         let own = Some(*user) == name || user.parse() == Ok(uid);
         let range: (u32, u32) = (first.parse().ok()?, count.parse().ok()?);
-        (own && range.1 > 0).then_some(range)
+        (own && range.1 > 0 && range.0.checked_add(range.1).is_some()).then_some(range)
     })
 }
 

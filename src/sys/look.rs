@@ -58,6 +58,14 @@ pub fn entries(path: &Path) -> Vec<(OsString, bool)> {
     named.filter(|(name, _)| name != "." && name != "..").collect()
 }
 
+/// The parent of a process, as proc_pid_stat(5) tells it.
+#[must_use]
+pub fn parent(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // It is the second field behind the name, which may hold anything.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// The kernel's release (uname(2)).
 #[must_use]
 pub fn release() -> String {

@@ -50,8 +50,8 @@ pub fn clone(flags: i32, cgroup: Option<BorrowedFd<'_>>) -> Result<Twin> {
     }
 }
 
-/// Whether who has every capability over a host name may set it; none where no namespaces can be
-/// made to try it in.
+/// Tries sethostname(2) in a throw-away user and UTS namespace. `None`: no such namespaces can be
+/// made here.
 #[must_use]
 pub fn may_set_host_name() -> Option<bool> {
     match clone(libc::CLONE_NEWUSER | libc::CLONE_NEWUTS, None).ok()? {
