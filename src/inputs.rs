@@ -46,6 +46,12 @@ pub struct Inputs {
     pub owned: [bool; 3],
     /// The process, if any, that reads its script from our stdin.
     pub reader: Option<Reader>,
+    /// stdin is a terminal in whose background this process runs.
+    pub background: bool,
+    /// `limits.output` counts what is written, and stdin is open for writing as well.
+    pub writable_stdin: bool,
+    /// The network namespace that the manifest names is this process's own.
+    pub own_network: bool,
     /// For root: the file systems that hold what is shown of the host, by path, as statfs(2)
     /// tells them.
     pub filesystems: BTreeMap<PathBuf, nix::sys::statfs::FsType>,

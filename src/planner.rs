@@ -88,7 +88,7 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
         std::mem::take(&mut identity.set),
         vec![command::working_dir(draft)],
         // A limit of descriptors may leave none to work with.
-        rlimits::steps(draft, &groups),
+        rlimits::steps(draft, &groups, &identity),
         std::mem::take(&mut security.init),
     ]
     .into_iter()

@@ -157,6 +157,7 @@ fn openings() -> Vec<(Opening, Value, &'static str)> {
             ),
             user,
         ),
+        (O::ReplacedFile, json!({"report": "./env"}), user),
         (O::HostSocket, mount(json!("/run/other.sock:/other.sock")), user),
         (O::HostSockets, mount(json!("/run:/host-run")), user),
         (O::ControlSocket, mount(json!("/run/docker.sock:/docker.sock")), user),
@@ -193,6 +194,7 @@ fn openings() -> Vec<(Opening, Value, &'static str)> {
         ),
         (O::Sysctl, json!({"sysctls": {"net.ipv4.ip_forward": 1}}), user),
         (O::AllMemory, json!({}), user),
+        (O::UncountedMemory, json!({"limits": {"memory": "1g"}}), user),
         (O::AllProcessors, json!({}), user),
         (O::AllProcesses, json!({"cgroup": "none"}), hybrid),
         (O::AllProcesses, json!({"ulimits": {"nproc": "unlimited"}}), "unlimited"),
@@ -327,6 +329,7 @@ fn silence_is_safe_and_what_is_left_is_told() {
     let quiet = json!({
         "command": ["x"], "rootfs": "./rootfs", "timeout": "1m",
         "limits": {"memory": "1g", "cpus": 1}, "stdin": "none", "stdout": "none", "stderr": "none",
+        "security": "strict",
     });
     let score = |text: &str, host: &Host| Score::of(&plan(&manifest(text), host).unwrap().holes);
     let user = host("user-delegated");
@@ -343,7 +346,9 @@ fn drawn(count: usize) -> impl Strategy<Value = (Vec<usize>, usize, usize)> {
 /// Adding a key that opens something never lowers the score, whatever else is open.
 #[test]
 fn opening_more_is_never_safer() {
-    let all = openings();
+    let mut all = openings();
+    // A limit of memory shuts a larger hole than the one that it has itself.
+    all.retain(|(opening, ..)| *opening != Opening::UncountedMemory);
     let machines = ["root-v2", "root-hybrid", "user-delegated", "unlimited"].map(machine);
     let mut compared = 0;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
@@ -367,6 +372,12 @@ fn opening_more_is_never_safer() {
             planner::plan(&manifest, &machines[on], &inputs).ok()
         };
         if let (Some(less), Some(more)) = (read(&before), read(&after)) {
+            // Who names another root file system leaves the holes of the first behind.
+            let root =
+                |plan: &Plan| plan.holes.iter().any(|hole| hole.opening == Opening::WritableRoot);
+            if root(&less) && !root(&more) {
+                continue;
+            }
             let (less, more) = (Score::of(&less.holes), Score::of(&more.holes));
             assert!(less <= more, "{less} of {before}\n{more} of {after}");
             compared += 1;

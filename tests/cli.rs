@@ -106,7 +106,7 @@ fn the_plan_tells_a_level_from_the_default() {
     };
     assert!(!plan("default").contains("other than by default"));
     assert!(plan("strict").contains("shut, other than by default: ptrace"));
-    assert!(plan("loose").contains("opened, other than by default: personality"));
+    assert!(plan("loose").contains("opened, other than by default: fcntl, personality"));
 }
 
 /// What `up` says of a report that can't be written, before anything runs.

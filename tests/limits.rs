@@ -4,13 +4,14 @@
 mod support;
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use support::{NoLitter, Session, Temp, busybox_root, need, need_root, run, sixdocker};
+use support::{NoLitter, Session, Temp, busybox_root, is_root, need, need_root, run, sixdocker};
 
 /// Control groups with this word in their name.
 fn groups(mark: &str) -> Vec<PathBuf> {
@@ -349,4 +350,66 @@ fn what_cgroup_v1_has_no_word_for_is_refused() {
             ran.expect(0)
         };
     }
+}
+
+/// The kernel reaps what dies with PID 1 without telling its time to anybody (wait(2), SIG_IGN): a
+/// report has it of a group, or not at all.
+#[test]
+fn a_report_tells_the_time_of_those_that_nobody_waited_for() {
+    let text = "command: sh -c 'while :; do :; done' & sleep 0.6\n";
+    let used = |usage: &serde_json::Value| {
+        let of = |name: &str| usage[name].as_f64();
+        Some(of("cpu_user_seconds")? + of("cpu_system_seconds")?)
+    };
+    let case = Case::new(text);
+    case.run().expect(0);
+    if is_root() {
+        assert!(used(&case.usage()).unwrap() > 0.3, "{}", case.usage());
+    }
+    let case = Case::new(&format!("{text}timeout: 300ms\nstop_grace_period: 0s\ncgroup: none\n"));
+    case.run().expect(124);
+    assert_eq!(used(&case.usage()), None);
+}
+
+/// setrlimit(2): the machine's root is not bound by RLIMIT_NPROC.
+#[test]
+fn a_limit_that_would_not_hold_for_root_is_refused() {
+    if !need_root() {
+        return;
+    }
+    let dir = Temp::new();
+    let root = busybox_root();
+    let text =
+        format!("rootfs: {}\ncommand: [\"true\"]\nulimits: {{nproc: 100}}\n", root.display());
+    let file = dir.write("nproc.yaml", text);
+    let up = |shell: &str| {
+        let mut command = Command::new("sh");
+        command.current_dir(dir.path()).args(["-c", shell, "sh"]).arg(support::binary());
+        run(command.arg("up").arg(&file))
+    };
+    up("\"$@\" | cat").expect(0);
+    up("\"$@\" >out 2>err; code=$?; cat err >&2; exit $code").expect(125).says("limits: {pids: N}");
+}
+
+/// A socket that is stdin and stdout can be written to at both.
+#[test]
+fn no_output_goes_uncounted_through_stdin() {
+    let dir = Temp::new();
+    let text = format!(
+        "rootfs: {}\ncommand: head -c 100000 /dev/zero >&0\nlimits: {{output: 1000}}\n",
+        busybox_root().display()
+    );
+    let file = dir.write("zero.yaml", text);
+    let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let mut command = sixdocker();
+    command.arg("up").arg(file);
+    command.stdin(OwnedFd::from(theirs.try_clone().unwrap())).stdout(OwnedFd::from(theirs));
+    let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    drop(command);
+    let mut read = Vec::new();
+    std::io::Read::read_to_end(&mut ours, &mut read).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(read.len() <= 1000, "{} bytes; {stderr}", read.len());
+    assert!(stderr.contains("open for writing as well"), "{stderr}");
 }

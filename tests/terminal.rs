@@ -301,3 +301,18 @@ fn wait_until(console: &Console, raw: bool) {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
 }
+
+/// In the background a shell's other jobs are not to be stopped, and nothing that is typed is theirs.
+#[test]
+fn in_the_background_it_runs_without_a_terminal() {
+    let litter = NoLitter::new();
+    let mut command = Command::new("sh");
+    command.args(["-mc", "\"$@\" & wait $!; echo ended with $?", "sh"]).arg(support::binary());
+    command.args(["run", "--name", litter.mark(), "--rootfs"]).arg(busybox_root());
+    command.args(["--", "/bin/sh", "-c", "test -t 0 || echo none here; cat"]);
+    let mut console = Console::start(&command);
+    let seen = console.expect("ended with 0");
+    assert!(seen.contains("none here") && seen.contains("in its background"), "{seen}");
+    console.finish();
+    litter.check();
+}

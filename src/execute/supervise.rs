@@ -352,11 +352,13 @@ impl<'p> Watch<'p> {
         }
         let status = self.heard.ended.unwrap_or(if lost { KILLED } else { own });
         let watch = &self.plan.supervise;
+        // Of processes that were killed with their init, nobody has waited for the others.
+        let whole = status != KILLED;
         let figures = Figures {
             setup: self.heard.running,
-            cpu_user: Some(usage.user),
-            cpu_system: Some(usage.system),
-            memory_peak: Some(usage.resident),
+            cpu_user: whole.then_some(usage.user),
+            cpu_system: whole.then_some(usage.system),
+            memory_peak: whole.then_some(usage.resident),
             output: self.streams.counted(),
             ..Figures::default()
         };

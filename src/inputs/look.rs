@@ -45,6 +45,9 @@ impl Inputs {
         inputs.mounts(manifest);
         inputs.texts(manifest);
         inputs.streams(manifest);
+        if let Network::Path(path) = &manifest.network {
+            inputs.own_network = is_own_network(&inputs.place(path));
+        }
         inputs.devices(manifest);
         if nix::unistd::geteuid().is_root() && manifest.userns == Userns::Auto {
             inputs.filesystems(manifest);
@@ -269,7 +272,12 @@ impl Inputs {
                     self.reader = reader::of_stdin();
                 }
             }
-            Input::Inherit => self.reader = reader::of_stdin(),
+            Input::Inherit => {
+                self.reader = reader::of_stdin();
+                self.background = self.terminals[0] && sys::is_background(sys::stream(0));
+                self.writable_stdin =
+                    manifest.limits.output.is_some() && sys::is_writable(sys::stream(0));
+            }
             Input::None => {}
         }
         if let Some(report) = &manifest.report {
@@ -321,6 +329,12 @@ fn needed_environment(manifest: &Manifest) -> BTreeMap<String, String> {
     let names = unset.map(|(name, _)| name.as_str()).chain(["HOME", "TERM"]);
     let value = |name: &str| Some((name.to_owned(), std::env::var(name).ok()?));
     names.filter_map(value).collect()
+}
+
+fn is_own_network(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let number = |path: &Path| std::fs::metadata(path).ok().map(|seen| (seen.dev(), seen.ino()));
+    number(path).is_some_and(|there| Some(there) == number(Path::new("/proc/self/ns/net")))
 }
 
 fn terminals() -> [bool; 3] {

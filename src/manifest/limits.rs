@@ -74,6 +74,30 @@ pub struct Limits {
     pub cgroup: BTreeMap<String, String>,
 }
 
+impl Limits {
+    /// Whether these limits need a group with this controller, by its name in cgroup v1.
+    #[must_use]
+    pub fn need(&self, controller: &str) -> bool {
+        // A new limit does not compile before it has its place here.
+        #[rustfmt::skip]
+        let Self {
+            memory, memory_high, memory_low, swap, cpus, cpu_weight, cpu_time, cpuset, cpuset_mems,
+            pids, io_weight, io, hugetlb, cgroup, oom_group: _, output: _,
+        } = self;
+        !cgroup.is_empty()
+            || match controller {
+                "memory" => [memory, memory_high, memory_low, swap].iter().any(|it| it.is_some()),
+                "cpu" => cpus.is_some() || cpu_weight.is_some(),
+                "cpuacct" => cpu_time.is_some() || cpus.is_some(),
+                "cpuset" => cpuset.is_some() || cpuset_mems.is_some(),
+                "pids" => pids.is_some(),
+                "blkio" => io_weight.is_some() || !io.is_empty(),
+                "hugetlb" => !hugetlb.is_empty(),
+                _ => false,
+            }
+    }
+}
+
 /// A list of processors or memory nodes, as in `0-1,3`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CpuSet(pub String);

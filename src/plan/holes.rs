@@ -178,6 +178,9 @@ openings! {
     SystemFiles "system_files" 70:
         "the command can change {} of the host, and so what the host does",
         "leave it read-only, or give it a copy";
+    ReplacedFile "replaced_file" 3:
+        "the runner replaces {} of the host with its report, which holds the name and the labels of the manifest",
+        "name a file that is not there yet, or leave the file to the caller (`--report`)";
     RootsPrograms "roots_programs" 10:
         "the command can leave set-user-id programs of root's in {} for other users of the host",
         "run it as an ordinary user or with a `user`, or let nobody else into that directory (`chmod 700`)";
@@ -231,6 +234,9 @@ openings! {
     AllMemory "all_memory" 2:
         "the command may use all memory of the machine",
         "set `limits.memory`";
+    UncountedMemory "uncounted_memory" 1:
+        "`limits.memory` does not hold what the command leaves in netlink sockets, which the kernel counts for nobody",
+        "write `security: strict`";
     AllProcessors "all_processors" 1:
         "the command may use all processors of the machine",
         "set `limits.cpus` or `limits.cpuset`";
@@ -258,8 +264,8 @@ openings! {
 
     // What the caller hands over.
     CallerStreams "caller_streams" 1:
-        "the command has the caller's own {}",
-        "write `none` or a file";
+        "the command has the caller's own {}, and may give files of its user's among them another mode",
+        "write `none`, or put a pipe between (`| cat >log`)";
     CallerTerminal "caller_terminal" 10:
         "the command has the caller's terminal as its {}: it may read what is typed there, and draw on it",
         "let `tty: true` give it a terminal of its own, or redirect the stream";

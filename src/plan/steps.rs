@@ -75,7 +75,9 @@ impl Plan {
 
     /// What is done at the end about what the steps leave behind, in words, last first.
     pub fn undo(&self) -> impl Iterator<Item = String> {
-        self.prepare.iter().rev().filter_map(|step| match &step.action {
+        let report = self.supervise.report.iter();
+        let report = report.map(|path| format!("write the report to {}", path.display()));
+        let undone = self.prepare.iter().rev().filter_map(|step| match &step.action {
             Prepare::MakeCgroup { path } | Prepare::HoldControllers { holder: path, .. } => {
                 Some(format!("remove the control group {}", path.display()))
             }
@@ -83,6 +85,7 @@ impl Plan {
                 Some(format!("leave the scope {unit} to systemd, which ends it with the runner"))
             }
             _ => None,
-        })
+        });
+        undone.chain(report)
     }
 }

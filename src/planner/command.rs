@@ -8,10 +8,10 @@ use crate::plan::{Command, Exec, Init, Opening, Spawn, Step, Verify};
 use crate::source::Pointer;
 
 use super::draft::{Draft, asked, at, default, either, key, step};
-use super::env_file;
 use super::files;
 use super::identity::Identity;
 use super::streams::Streams;
+use super::{env_file, exposure};
 
 /// Where programs are looked for, unless the manifest says otherwise.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -105,7 +105,9 @@ fn environment(draft: &mut Draft<'_>, identity: &Identity, streams: &Streams) ->
     for (n, file) in manifest.env_file.0.iter().enumerate() {
         let one = manifest.env_file.0.len() == 1;
         let place = if one { key("env_file") } else { key("env_file").index(n) };
-        from_file(draft, &mut all, &draft.path(file), &place);
+        let path = draft.path(file);
+        exposure::seen(draft, &path, &at(place.clone()));
+        from_file(draft, &mut all, &path, &place);
     }
     for (n, pattern) in manifest.pass_env.iter().enumerate() {
         let origin = at(key("pass_env").index(n));

@@ -115,7 +115,7 @@ pub(super) fn seen(draft: &mut Draft<'_>, path: &Path, origin: &Origin) {
     let real = draft.real(path);
     let about = path.display().to_string();
     match draft.inputs.paths.get(path) {
-        Some(Found::Other("a socket")) => return socket(draft, &real, about, origin),
+        Some(Found::Other("a socket" | "a FIFO")) => return socket(draft, &real, about, origin),
         Some(Found::Device(..)) => return,
         _ => {}
     }
@@ -167,6 +167,7 @@ pub(super) fn changed(draft: &mut Draft<'_>, path: &Path, usual: Opening, origin
     let key = real.iter().any(|part| KEYS.iter().any(|key| part == *key));
     let opening = if home || key || any(&real, &SYSTEM) { Opening::SystemFiles } else { usual };
     draft.hole(opening, path.display().to_string(), origin);
+    obeyed_is_changed(draft, &real, origin);
     if let RootSource::Dir(dir) = &draft.manifest.rootfs.source {
         let dir = draft.path(dir);
         let within = draft.real(&dir).starts_with(&real);
@@ -178,9 +179,24 @@ pub(super) fn changed(draft: &mut Draft<'_>, path: &Path, usual: Opening, origin
     if draft.host.uid == 0 && (setuid || is_root(&draft.manifest.user.user)) {
         draft.hole(Opening::RootsPrograms, path.display().to_string(), origin);
     }
+}
+
+/// The runner replaces this file of the host, if it is there, with its report.
+pub(super) fn replaced(draft: &mut Draft<'_>, path: &Path, origin: &Origin) {
+    if !matches!(draft.inputs.paths.get(path), Some(Found::File(_))) {
+        return;
+    }
+    let real = draft.real(path);
+    let system = any(&real, &SYSTEM);
+    let opening = if system { Opening::SystemFiles } else { Opening::ReplacedFile };
+    draft.hole(opening, path.display().to_string(), origin);
+    obeyed_is_changed(draft, &real, origin);
+}
+
+fn obeyed_is_changed(draft: &mut Draft<'_>, real: &Path, origin: &Origin) {
     for file in obeyed(draft) {
         let links = draft.inputs.links.get(&file).into_iter().flatten();
-        if links.chain([&draft.real(&file)]).any(|part| part.starts_with(&real)) {
+        if links.chain([&draft.real(&file)]).any(|part| part.starts_with(real)) {
             draft.hole(Opening::OwnRules, file.display().to_string(), origin);
         }
     }

@@ -97,6 +97,7 @@ pub(super) fn choose(draft: &mut Draft<'_>, isolation: &Isolation) -> Groups {
     whole_tree(draft, &mut groups, isolation, &site);
     processes(draft, &mut groups, &site);
     asked_for(draft, &mut groups, &site);
+    reported(draft, &mut groups, &site);
     account(&mut groups);
     watch(draft, &mut groups);
     enable(&site, &mut groups, &limits);
@@ -393,6 +394,30 @@ fn asked_for(draft: &Draft<'_>, groups: &mut Groups, site: &Site) {
         && let Some(hierarchy) = site.unified()
     {
         groups.make(site, (hierarchy, CgroupVersion::V2), &asked("cgroup"));
+    }
+}
+
+/// A report tells the time and the memory of all processes, of those as well that nobody waited for:
+/// only groups know them. No scope of systemd's is asked for that alone.
+fn reported(draft: &Draft<'_>, groups: &mut Groups, site: &Site) {
+    if draft.manifest.report.is_none() || (site.scope.is_some() && groups.is_empty()) {
+        return;
+    }
+    let origin = asked("report");
+    if groups.accounts.cpu.is_none() {
+        let usable = site.usable("cpuacct");
+        let known = groups.v2().cloned();
+        groups.accounts.cpu = known.or_else(|| groups.make(site, usable?, &origin));
+    }
+    if groups.accounts.memory.is_none()
+        && let Ok(place) = place(site, limits::MEMORY)
+        && let Some(group) = groups.make(site, place, &origin)
+    {
+        if group.version == CgroupVersion::V2 {
+            // No limit; but a controller is handed down where one of its files is written.
+            groups.write(&group, &[("memory.high".to_owned(), "max".to_owned())], &origin);
+        }
+        groups.accounts.memory = Some(group);
     }
 }
 

@@ -158,7 +158,10 @@ fn unknown<'n>(
     names: impl Iterator<Item = &'n str>,
     place: &Pointer,
 ) {
+    // Long names take long to compare, and a root file system may be anybody's.
+    let alike = |known: &&str| known.len().abs_diff(name.len()) <= 2 && known.len() <= 256;
     let near = names
+        .filter(alike)
         .map(|known| (strsim::damerau_levenshtein(known, name), known))
         .min()
         .filter(|(distance, _)| *distance <= 2)

@@ -203,7 +203,12 @@ pub(super) fn network(draft: &mut Draft<'_>) -> Vec<Step<Prepare>> {
                     "run as root, or write `network: none`",
                 );
             }
-            draft.hole(Opening::JoinedNetwork, path.display().to_string(), &origin);
+            let joined = if draft.inputs.own_network {
+                Opening::HostNetwork
+            } else {
+                Opening::JoinedNetwork
+            };
+            draft.hole(joined, path.display().to_string(), &origin);
             let path = draft.real(&path);
             vec![step(Prepare::JoinNetwork { path }, &origin)]
         }

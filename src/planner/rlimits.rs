@@ -7,6 +7,7 @@ use crate::source::Pointer;
 
 use super::draft::{Draft, asked, at, default, either, key, step};
 use super::groups::Groups;
+use super::identity::Identity;
 
 /// The limits that every sandbox has where the manifest is silent: no core dumps, room enough
 /// for descriptors, and an end to fork bombs.
@@ -28,8 +29,13 @@ const MOST: [(Ulimit, u64); 5] = [
 const STACK: u64 = 8 * 1024 * 1024;
 
 /// Sets every limit.
-pub(super) fn steps(draft: &mut Draft<'_>, groups: &Groups) -> Vec<Step<Init>> {
+pub(super) fn steps(
+    draft: &mut Draft<'_>,
+    groups: &Groups,
+    identity: &Identity,
+) -> Vec<Step<Init>> {
     let manifest = draft.manifest;
+    let roots = draft.host.initial && identity.outside() == 0;
     let mut steps = Vec::new();
     for (ulimit, soft, hard) in DEFAULTS {
         // A group limits processes better: it counts these alone, and root's, too.
@@ -51,10 +57,22 @@ pub(super) fn steps(draft: &mut Draft<'_>, groups: &Groups) -> Vec<Step<Init>> {
     for (ulimit, UlimitValue { soft, hard }) in &manifest.ulimits {
         let place = key("ulimits").key(ulimit.word());
         within(draft, *ulimit, *hard, &place);
+        if roots && *ulimit == Ulimit::Nproc && hard.is_some() {
+            unbound(draft, &place);
+        }
         opened(draft, *ulimit, *hard, groups, &place);
         steps.push(rlimit(*ulimit, *soft, *hard, &at(place)));
     }
     steps
+}
+
+/// setrlimit(2): RLIMIT_NPROC is not enforced for the machine's own root.
+fn unbound(draft: &mut Draft<'_>, place: &Pointer) {
+    let text = format!(
+        "`{place}` does not bind the host's root, and the command is the host's root here (`sixdocker plan` says why: `host_root`)"
+    );
+    let help = "write `limits: {pids: N}`, which binds everybody, or give the command a `user`";
+    draft.wrong("unavailable", place, text, "would not hold", help);
 }
 
 /// Lowers a limit of the caller's that is above `most`.

@@ -185,6 +185,10 @@ fn filter(draft: &mut Draft<'_>) -> Option<Step<Command>> {
     let manifest = draft.manifest;
     let security = &manifest.security;
     let place = key("security").key("seccomp");
+    let strict = security.level == SecurityLevel::Strict && security.seccomp == Seccomp::default();
+    if manifest.limits.memory.is_some() && !strict {
+        draft.hole(Opening::UncountedMemory, "", &default("security"));
+    }
     if security.seccomp.base == SeccompBase::None {
         draft.hole(Opening::NoFilter, "", &at(place));
         return None;

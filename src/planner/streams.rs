@@ -44,7 +44,7 @@ pub(super) fn choose(draft: &mut Draft<'_>, identity: &Identity, landlock: bool)
         Tty::No => false,
         Tty::Auto => {
             let handed = manifest.stdin == Input::Inherit && manifest.stdout == Output::Inherit;
-            input && output && handed
+            input && output && handed && !draft.inputs.background
         }
     };
     let counted = manifest.limits.output.is_some();
@@ -53,12 +53,12 @@ pub(super) fn choose(draft: &mut Draft<'_>, identity: &Identity, landlock: bool)
         (false, true) => (Stream::Inherit, Stream::Counted),
         (false, false) => (Stream::Inherit, Stream::Inherit),
     };
-    let told = !terminal && is_told(draft, identity, landlock);
-    handed_over(draft, identity, terminal, told);
+    let withheld = !terminal && is_withheld(draft, identity, landlock);
+    handed_over(draft, identity, terminal, withheld);
     apart(draft);
     let mut open = Vec::new();
     let stdin = match &manifest.stdin {
-        _ if told => Stream::None,
+        _ if withheld => Stream::None,
         Input::Inherit => inherit,
         Input::None => Stream::None,
         Input::File(path) => file(draft, &mut open, 0, "stdin", path),
@@ -89,43 +89,54 @@ pub(super) fn choose(draft: &mut Draft<'_>, identity: &Identity, landlock: bool)
     Streams { terminal, open, stdin, stdout, stderr, origin }
 }
 
+/// Whether the command gets nothing of the caller's stdin, which then is noted.
+fn is_withheld(draft: &mut Draft<'_>, identity: &Identity, landlock: bool) -> bool {
+    let reason = obeyed(draft, identity, landlock).or_else(|| {
+        let inputs = draft.inputs;
+        if inputs.background {
+            Some("it is a terminal, and this runs in its background: the shell there would lose what is typed (`</dev/null` says what is meant)".to_owned())
+        } else if inputs.writable_stdin {
+            Some("it is open for writing as well, and `limits.output` would not count what goes there (`</dev/null` says what is meant)".to_owned())
+        } else {
+            None
+        }
+    });
+    let withheld = reason.is_some();
+    reason.into_iter().for_each(|reason| draft.go_without("stdin", reason));
+    withheld
+}
+
 /// What lets a command write to a pipe or file that it does not own, where that has an id inside.
 const OVER_FILES: [Capability; 4] =
     [Capability::Chown, Capability::DacOverride, Capability::Fowner, Capability::Setuid];
 
 /// A shell that reads its script from what is stdin would obey what the command wrote there: whoever
-/// may open a pipe may write to it, at whichever end. Then the command gets nothing of it, and that
-/// is noted. Of what has a name, Landlock lets no more be opened than was open.
-fn is_told(draft: &mut Draft<'_>, identity: &Identity, landlock: bool) -> bool {
+/// may open a pipe may write to it, at whichever end. Then the command gets nothing of it. Of what
+/// has a name, Landlock lets no more be opened than was open.
+fn obeyed(draft: &Draft<'_>, identity: &Identity, landlock: bool) -> Option<String> {
     let kernels = match &draft.manifest.stdin {
         Input::Inherit => true,
         Input::File(path) => is_kernels(&draft.path(path)),
         Input::None => false,
     };
-    let Some(reader) = draft.inputs.reader.as_ref().filter(|reader| reader.pipe || !landlock)
-    else {
-        return false;
-    };
+    let reader = draft.inputs.reader.as_ref().filter(|reader| reader.pipe || !landlock)?;
     let over = |one| draft.manifest.security.capabilities.contains(one);
     let capable = identity.foreign.is_none() && OVER_FILES.iter().any(over);
     let may_write = reader.owner == identity.outside() || reader.open || capable;
-    let told = kernels && may_write;
-    if told {
-        let reason = format!(
+    (kernels && may_write).then(|| {
+        format!(
             "it is where {} reads its script from, and the command could write there; `</dev/null`, or a pipe of its own (`echo … | sixdocker …`), says what is meant",
             reader.who
-        );
-        draft.go_without("stdin", reason);
-    }
-    told
+        )
+    })
 }
 
 /// What the command has of the caller's own streams.
-fn handed_over(draft: &mut Draft<'_>, identity: &Identity, terminal: bool, told: bool) {
+fn handed_over(draft: &mut Draft<'_>, identity: &Identity, terminal: bool, withheld: bool) {
     let manifest = draft.manifest;
     let counted = manifest.limits.output.is_some();
     let inherited = [
-        ("stdin", manifest.stdin == Input::Inherit && !told),
+        ("stdin", manifest.stdin == Input::Inherit && !withheld),
         ("stdout", manifest.stdout == Output::Inherit && !counted),
         ("stderr", manifest.stderr == ErrorOutput::Inherit && !counted),
     ];
@@ -252,10 +263,21 @@ pub(super) fn report(draft: &mut Draft<'_>) -> Option<PathBuf> {
         let help = "name a file in a directory that the caller may write to";
         draft.wrong("no_access", &place, text, "can't be written", help);
     }
+    let real = draft.real(&path);
     let what = match draft.inputs.paths.get(&path) {
         Some(Found::Directory) => "a directory",
-        Some(Found::Other(what)) if !is_kernels(&draft.real(&path)) => what,
-        _ => return Some(draft.real(&path)),
+        Some(Found::Device('b', ..)) => "a block device",
+        Some(Found::Other(what)) if !is_kernels(&real) => what,
+        _ if ["/proc/sys", "/proc/sysrq-trigger", "/sys"]
+            .iter()
+            .any(|dir| real.starts_with(dir)) =>
+        {
+            "the kernel's own"
+        }
+        _ => {
+            exposure::replaced(draft, &path, &at(place));
+            return Some(real);
+        }
     };
     let text = format!("{} is {what}, and the report is written to a file", path.display());
     draft.wrong("bad_path", &place, text, "not a file", "name a file");

@@ -43,7 +43,8 @@ fn wants_systemd(manifest: Option<&Manifest>, unified: Option<&Hierarchy>) -> bo
         Some(CgroupManager::Auto) => {
             let own = unified.is_some_and(|it| it.parent.is_some() && !it.contested);
             let chosen = manifest.is_some_and(|manifest| manifest.cgroup.parent.is_some());
-            !own && !chosen && !nix::unistd::geteuid().is_root()
+            let root = nix::unistd::geteuid().is_root();
+            !own && !chosen && !root && manifest.is_some_and(asks_for_one)
         }
         Some(CgroupManager::Fs | CgroupManager::None) => false,
     }
@@ -51,9 +52,11 @@ fn wants_systemd(manifest: Option<&Manifest>, unified: Option<&Hierarchy>) -> bo
 
 /// Whether a manifest can lead to a control group at all.
 fn needed(manifest: &Manifest) -> bool {
-    if manifest.cgroup.manager == CgroupManager::None {
-        return false;
-    }
+    let reported = manifest.report.is_some();
+    manifest.cgroup.manager != CgroupManager::None && (reported || asks_for_one(manifest))
+}
+
+fn asks_for_one(manifest: &Manifest) -> bool {
     let systemd = manifest.cgroup.manager == CgroupManager::Systemd;
     let limits = &manifest.limits;
     let asks = *limits != Limits { output: limits.output, ..Default::default() };
@@ -69,21 +72,11 @@ fn is_shared(manifest: &Manifest) -> bool {
         || manifest.mounts.iter().any(|mount| mount.kind == MountKind::Cgroup)
 }
 
-/// Whether a manifest can lead to a group with this controller, called by its v1 name.
+/// Whether a manifest can lead to a group with this controller, called by its v1 name. A report has
+/// its figures from groups.
 fn wants(manifest: &Manifest, controller: &str) -> bool {
-    let limits = &manifest.limits;
-    let memory = [limits.memory, limits.memory_high, limits.memory_low, limits.swap];
-    let asked = match controller {
-        "pids" => true,
-        "memory" => memory.iter().any(Option::is_some),
-        "cpu" => limits.cpus.is_some() || limits.cpu_weight.is_some(),
-        "cpuacct" => limits.cpu_time.is_some() || limits.cpus.is_some(),
-        "cpuset" => limits.cpuset.is_some() || limits.cpuset_mems.is_some(),
-        "blkio" => limits.io_weight.is_some() || !limits.io.is_empty(),
-        "hugetlb" => !limits.hugetlb.is_empty(),
-        _ => false,
-    };
-    asked || !limits.cgroup.is_empty()
+    let reported = manifest.report.is_some() && ["memory", "cpuacct"].contains(&controller);
+    controller == "pids" || reported || manifest.limits.need(controller)
 }
 
 /// A mounted hierarchy.

@@ -176,12 +176,13 @@ pub struct Usage {
     pub wall_seconds: f64,
     /// Seconds from the runner's start until the command ran.
     pub setup_seconds: Option<f64>,
-    /// Seconds on processors in user mode, all processes together; without a control group that
-    /// counts, of those alone that their parents waited for.
+    /// Seconds on processors in user mode, all processes together. Where no control group can be made
+    /// to count: of those that their parents waited for, and null where they were killed together.
     pub cpu_user_seconds: Option<f64>,
     /// Seconds on processors in the kernel, of the same processes.
     pub cpu_system_seconds: Option<f64>,
-    /// The most memory held at a time, in bytes; without a control group that counts, by one process.
+    /// The most memory held at a time, in bytes; where no control group can be made to count, by one
+    /// process, and null where all were killed together.
     pub memory_peak: Option<u64>,
     /// The limit that memory was held to, in bytes.
     pub memory_limit: Option<u64>,
@@ -480,6 +481,8 @@ fn beside(path: &Path) -> PathBuf {
 
 /// Such files of runners that are dead: they were killed before they could rename them. A pid may
 /// be that of another PID namespace, so the lock decides.
+const MOST_LEFT: usize = 64;
+
 fn left_beside(path: &Path) -> Vec<PathBuf> {
     let name = path.file_name().unwrap_or_default().as_bytes();
     let left = |file: &OsString| {
@@ -496,6 +499,8 @@ fn left_beside(path: &Path) -> Vec<PathBuf> {
     };
     let names =
         path.parent().map(sys::entries).unwrap_or_default().into_iter().map(|(name, _)| name);
+    // A directory where commands write may hold any number of such names.
+    let names = names.filter(|name| name.as_bytes().ends_with(b".tmp")).take(MOST_LEFT);
     names.filter(|name| left(name).is_some()).map(|name| path.with_file_name(name)).collect()
 }
 

@@ -54,10 +54,11 @@ fn verdict(call: &Call, level: SecurityLevel, openers: Openers) -> Verdict {
 }
 
 /// What a call gets that is refused. The C library goes on with `clone` where there is no
-/// `clone3`, whose flags lie in memory, where no filter sees them.
+/// `clone3`, whose flags lie in memory, where no filter sees them; databases go on without
+/// `io_setup`, of which one process may take all that the machine has (fs.aio-max-nr).
 fn refusal(call: &Call) -> Outcome {
     let newer = call.number(Architecture::NATIVE).is_some_and(|number| number > NEWEST);
-    if newer || call.name == "clone3" { MISSING } else { REFUSED }
+    if newer || ["clone3", "io_setup"].contains(&call.name) { MISSING } else { REFUSED }
 }
 
 fn by_arguments(name: &str, level: SecurityLevel, openers: Openers) -> Verdict {
@@ -66,6 +67,7 @@ fn by_arguments(name: &str, level: SecurityLevel, openers: Openers) -> Verdict {
         "socket" | "socketpair" => socket(level),
         "personality" => personality(level),
         "prctl" => prctl(level),
+        "fcntl" => fcntl(level),
         _ => ioctl(level),
     }
 }
@@ -142,23 +144,43 @@ fn prctl(level: SecurityLevel) -> Verdict {
     Verdict { clauses: vec![clause], otherwise: Outcome::Allow }
 }
 
+/// Whoever opens a file that has a lease waits for up to 45 s (fs.lease-break-time), also outside.
+const F_SETLEASE: u64 = 1024;
+
+fn fcntl(level: SecurityLevel) -> Verdict {
+    let command = Test::Masked { mask: u32::MAX.into(), value: F_SETLEASE };
+    let shut = Clause { conditions: vec![Condition::new(1, command)], outcome: REFUSED };
+    let clauses = if level == SecurityLevel::Loose { Vec::new() } else { vec![shut] };
+    Verdict { clauses, otherwise: Outcome::Allow }
+}
+
 /// They type into a terminal. The kernel looks at the lower half of the argument alone
 /// (CVE-2017-5226, CVE-2023-28100).
 const TIOCSTI: u64 = 0x5412;
 const TIOCLINUX: u64 = 0x541c;
 /// Loads a line discipline.
 const TIOCSETD: u64 = 0x5423;
+/// Nobody else may open the terminal, when the command is long gone (ioctl_tty(2)).
+const TIOCEXCL: u64 = 0x540c;
+/// With TCOOFF and TCIOFF it stops the terminal: whoever writes there waits for ever.
+const TCXONC: u64 = 0x540a;
+const TCOOFF: u64 = 0;
+const TCIOFF: u64 = 2;
 
 fn ioctl(level: SecurityLevel) -> Verdict {
     let shut: &[u64] = match level {
-        SecurityLevel::Strict => &[TIOCSTI, TIOCLINUX, TIOCSETD],
-        SecurityLevel::Default | SecurityLevel::Loose => &[TIOCSTI, TIOCLINUX],
+        SecurityLevel::Strict => &[TIOCSTI, TIOCLINUX, TIOCEXCL, TIOCSETD],
+        SecurityLevel::Default => &[TIOCSTI, TIOCLINUX, TIOCEXCL],
+        SecurityLevel::Loose => &[TIOCSTI, TIOCLINUX],
     };
-    let clauses = shut.iter().map(|&value| Clause {
-        conditions: vec![Condition::new(1, Test::Masked { mask: u32::MAX.into(), value })],
-        outcome: REFUSED,
-    });
-    Verdict { clauses: clauses.collect(), otherwise: Outcome::Allow }
+    let request = |value| Condition::new(1, Test::Masked { mask: u32::MAX.into(), value });
+    let refused = |conditions| Clause { conditions, outcome: REFUSED };
+    let mut clauses: Vec<_> = shut.iter().map(|&value| refused(vec![request(value)])).collect();
+    if level != SecurityLevel::Loose {
+        let stops = [TCOOFF, TCIOFF].map(|stop| Condition::new(2, Test::Equal(stop)));
+        clauses.extend(stops.map(|stop| refused(vec![request(TCXONC), stop])));
+    }
+    Verdict { clauses, otherwise: Outcome::Allow }
 }
 
 fn allow_only(conditions: Vec<Condition>) -> Verdict {

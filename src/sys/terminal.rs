@@ -4,8 +4,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{AT_FDCWD, FcntlArg, OFlag, fcntl};
 use nix::libc;
+use nix::sys::stat::FileStat;
 
 use super::{Call, Result};
 
@@ -47,11 +48,39 @@ pub fn stream(n: u8) -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(RawFd::from(n.min(2))) }
 }
 
-/// The host's /dev/null, looked at: nothing else is taken for it.
+/// /dev/null, looked at: nothing else is taken for it.
 pub fn null() -> Result<OwnedFd> {
     let null = super::open(Path::new("/dev/null"), OFlag::O_RDWR | OFlag::O_NOCTTY)?;
-    let seen = super::seen(null.as_fd())?;
-    let device = seen.st_mode & libc::S_IFMT == libc::S_IFCHR;
-    let is_null = device && seen.st_rdev == libc::makedev(1, 3);
-    if is_null { Ok(null) } else { Err(Call::Open.fault(Errno::ENODEV)) }
+    if is_null(null.as_fd()) { Ok(null) } else { Err(Call::Open.fault(Errno::ENODEV)) }
+}
+
+/// Whether this is the null device (null(4)).
+#[must_use]
+pub fn is_null(fd: BorrowedFd<'_>) -> bool {
+    super::seen(fd).is_ok_and(|seen| is_null_device(&seen))
+}
+
+fn is_null_device(seen: &FileStat) -> bool {
+    seen.st_mode & libc::S_IFMT == libc::S_IFCHR && seen.st_rdev == libc::makedev(1, 3)
+}
+
+/// The /dev/null of a sandbox: through its read-only mount nobody changes the mode or the owner of
+/// the host's. A root file system may have anything else there.
+#[must_use]
+pub fn sealed_null() -> Option<OwnedFd> {
+    let seen = super::seen_at(AT_FDCWD, Path::new("/dev/null")).ok()?;
+    let null = if is_null_device(&seen) { null().ok() } else { None };
+    null.filter(|null| super::is_read_only(null.as_fd()).unwrap_or(false))
+}
+
+/// Whether this process runs in the background of the terminal, as far as it is its own.
+#[must_use]
+pub fn is_background(terminal: BorrowedFd<'_>) -> bool {
+    nix::unistd::tcgetpgrp(terminal).is_ok_and(|front| front != nix::unistd::getpgrp())
+}
+
+/// Whether this is open for writing.
+#[must_use]
+pub fn is_writable(fd: BorrowedFd<'_>) -> bool {
+    fcntl(fd, FcntlArg::F_GETFL).is_ok_and(|flags| flags & libc::O_ACCMODE != libc::O_RDONLY)
 }

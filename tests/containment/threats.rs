@@ -245,6 +245,11 @@ const THREATS: &[(&str, Tried)] = &[
     ("the inodes of the host's nodes", &["devices unchanged:*"]),
     ("terminals of the host's", &["devices own_terminals", "devices own_ptmx"]),
     ("all terminals of the machine", &["devices bounded_terminals"]),
+    ("the mode of the host's /dev/null, through a stream", &["devices null_stream_keeps_mode"]),
+    (
+        "what holds up others: a stopped terminal, a lease, all of the machine's aio",
+        &["calls terminal_*", "calls lease", "calls io_setup"],
+    ),
     ("shared memory and queues of the host's", &["devices host_*", "devices own_shm"]),
     // Neighbours.
     (

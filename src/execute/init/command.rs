@@ -50,9 +50,13 @@ impl Scene<'_> {
 
     /// Lets standard stream `n` lead where the plan says.
     fn lead(&self, n: u8, stream: &Stream) -> Result<()> {
+        let inside;
         let from = match stream {
-            Stream::Inherit => return Ok(()),
-            Stream::None => self.null.as_ref().ok().map(AsFd::as_fd),
+            Stream::Inherit if !sys::is_null(sys::stream(n)) => return Ok(()),
+            Stream::Inherit | Stream::None => {
+                inside = sys::sealed_null();
+                inside.as_ref().or(self.null.as_ref().ok()).map(AsFd::as_fd)
+            }
             Stream::File => opened(&self.ready.streams, n),
             Stream::Stdout => Some(sys::stream(1)),
             Stream::Counted => n.checked_sub(1).and_then(|n| opened(&self.ready.counted, n)),

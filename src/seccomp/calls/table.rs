@@ -79,7 +79,7 @@ calls! {
      69 189 msgsnd: Strict;
      70 188 msgrcv: Strict;
      71 187 msgctl: Strict;
-     72  25 fcntl: Strict;
+     72  25 fcntl: Arguments;
      73  32 flock: Strict;
      74  82 fsync: Strict;
      75  83 fdatasync: Strict;
@@ -213,7 +213,7 @@ calls! {
     203 122 sched_setaffinity: Strict;
     204 123 sched_getaffinity: Strict;
     205   - set_thread_area: Strict;
-    206   0 io_setup: Default;
+    206   0 io_setup: Loose;
     207   1 io_destroy: Default;
     208   4 io_getevents: Default;
     209   2 io_submit: Default;

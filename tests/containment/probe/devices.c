@@ -159,6 +159,19 @@ static enum verdict own_ptmx(const void *about) {
     return stat(path, &seen) == 0 && S_ISCHR(seen.st_mode) ? OK : OPEN;
 }
 
+/* A stream that is nothing must not be the host's own node. */
+static enum verdict null_stream_keeps_mode(const void *about) {
+    (void)about;
+    struct stat seen;
+    bool found = false;
+    for (int fd = 0; fd < 3; fd++) {
+        if (fstat(fd, &seen) || !S_ISCHR(seen.st_mode) || seen.st_rdev != makedev(1, 3)) continue;
+        found = true;
+        if (fchmod(fd, seen.st_mode & 07777) == 0) return fails(0);
+    }
+    return found ? OK : NA;
+}
+
 /* A machine has 4096; whoever may make that many leaves none to other sandboxes. */
 static enum verdict bounded_terminals(const void *about) {
     (void)about;
@@ -242,6 +255,7 @@ void devices(void) {
     ask("devices", "own_terminals", own_terminals, NULL);
     ask("devices", "own_ptmx", own_ptmx, NULL);
     ask("devices", "bounded_terminals", bounded_terminals, NULL);
+    ask("devices", "null_stream_keeps_mode", null_stream_keeps_mode, NULL);
     ask("devices", "host_shm", host_shm, NULL);
     ask("devices", "host_queue", host_queue, NULL);
     ask("devices", "host_queue_file", host_queue_file, NULL);
