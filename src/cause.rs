@@ -26,7 +26,7 @@ use nix::sys::signal::Signal;
 use crate::diagnostic::{Place, Problem};
 use crate::host::Host;
 use crate::plan::{
-    Attend, Bind, CloneInit, Command, Exec, Init, Layer, Namespace, Origin, Plan, Prepare, Root,
+    Attend, CloneInit, Command, Exec, Init, Layer, Namespace, Origin, Plan, Prepare, Root,
 };
 use crate::report::Failure;
 use crate::source::Pointer;
@@ -287,7 +287,7 @@ impl Scene<'_> {
             | Init::Symlink { target, .. }
             | Init::WriteFile { target, .. } => mount::make(self, target, fault),
             Init::File { target, .. } => mount::file(self, target, fault),
-            Init::Bind(bind) => self.bind(bind, fault),
+            Init::Bind(bind) => mount::bind(self, bind, fault),
             Init::Mount(kernel) => mount::kernel(self, kernel, fault),
             Init::Mask { target } | Init::ReadOnlyPath { target } => {
                 mount::target(self, target, None, fault)
@@ -295,10 +295,6 @@ impl Scene<'_> {
             Init::PivotRoot => mount::pivot(self, fault),
             _ => None,
         }
-    }
-
-    fn bind(self, bind: &Bind, fault: Fault) -> Option<Finding> {
-        mount::bind(self, bind, fault)
     }
 
     fn command(self, command: &Command, fault: Fault) -> Option<Finding> {

@@ -23,6 +23,7 @@ pub mod foreign;
 pub mod host;
 pub mod inputs;
 pub mod manifest;
+mod mountinfo;
 pub mod plan;
 pub mod planner;
 pub mod probe;

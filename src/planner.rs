@@ -76,7 +76,7 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
         std::mem::take(&mut identity.map),
         std::mem::take(&mut groups.join),
         std::mem::take(&mut identity.enter),
-        isolation::late(draft, &isolation, &groups),
+        isolation::late(&isolation, &groups),
         rlimits::oom_score(draft),
         vec![step(Init::Undumpable, &default("security"))],
         security::own(draft),
@@ -147,7 +147,7 @@ fn file_systems(
     steps.extend(proc::mount(draft, &mut root, isolation));
     steps.extend(dev::steps(draft, &mut root, isolation, identity));
     steps.extend(mounts::tmpfs(draft, &mut root));
-    steps.extend(files::etc(draft, &mut root, identity));
+    steps.extend(files::etc(draft, &mut root));
     steps.extend(mounts::steps(draft, &mut root, isolation));
     steps.extend(mounts::devices(draft, &mut root));
     steps.extend(files::steps(draft, &mut root));

@@ -160,30 +160,6 @@ fn word(path: &str) -> Option<String> {
     Some(text.split_whitespace().next()?.to_owned())
 }
 
-/// A path of mountinfo, where blanks and the like stand as octal numbers.
-pub(crate) fn unescaped(text: &str) -> String {
-    if !text.contains('\\') {
-        return text.to_owned();
-    }
-    let mut bytes = Vec::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('\\') {
-        bytes.extend_from_slice(before.as_bytes());
-        match after.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = after.get(3..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(b'\\');
-                rest = after;
-            }
-        }
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 /// Reads subordinate ids and accounts that anybody may have written.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn endure_ids(passwd: &str, ranges: &str) {
@@ -199,13 +175,6 @@ pub(crate) fn endure_cgroups(mounts: &str, own: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn mountinfo_is_unescaped() {
-        assert_eq!(unescaped("/a\\040b\\134c"), "/a b\\c");
-        assert_eq!(unescaped("/\\303\\244"), "/ä");
-        assert_eq!(unescaped("/a\\9\\"), "/a\\9\\");
-    }
 
     #[test]
     fn this_machine_is_looked_at_without_a_fault() {

@@ -55,24 +55,6 @@ impl Ending {
         }
     }
 
-    /// Its word in the closed list.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Exit(_) => "exit",
-            Self::Signal(_) => "signal",
-            Self::Timeout => "timeout",
-            Self::CpuTime => "cpu_time",
-            Self::Memory => "memory",
-            Self::Output => "output",
-            Self::Cancelled(_) => "cancelled",
-            Self::Setup(_) => "setup",
-            Self::NotFound(_) => "not_found",
-            Self::NotExecutable(_) => "not_executable",
-        }
-    }
-
     /// The step that could not be done, where that was the end.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {

@@ -9,6 +9,7 @@ use super::Scene;
 use super::finding::{Finding, list, name};
 use super::look::{Kind, Obstacle, View, owner};
 use super::{identity, overlay, scarcity};
+use crate::mountinfo::Line;
 use crate::plan::{Bind, Init, KernelMount, Namespace, Root};
 use crate::sys::{self, Call, Fault};
 
@@ -44,34 +45,12 @@ pub(super) fn table(view: &View) -> Vec<Mount> {
 }
 
 fn parse(text: &str) -> Vec<Mount> {
-    let line = |line: &str| {
-        let (left, right) = line.split_once(" - ")?;
-        let mut left = left.split(' ').skip(4);
-        let point = unescape(left.next()?);
-        let options = left.collect::<Vec<_>>().join(" ");
-        Some(Mount { point, fstype: right.split(' ').next()?.to_owned(), options })
+    let mount = |line: &str| {
+        let line = Line::read(line)?;
+        let options = line.options().collect::<Vec<_>>().join(" ");
+        Some(Mount { point: line.point()?, fstype: line.fstype().to_owned(), options })
     };
-    text.lines().filter_map(line).collect()
-}
-
-/// Blanks, tabs, line feeds and backslashes stand in mountinfo as three octal digits.
-fn unescape(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.as_bytes();
-    while let Some((&byte, rest)) = bytes.split_first() {
-        let octal = rest.get(..3).filter(|digits| digits.iter().all(|d| (b'0'..b'8').contains(d)));
-        match octal {
-            Some(digits) if byte == b'\\' => {
-                out.push(digits.iter().fold(0u8, |all, digit| (all << 3) | (digit - b'0')));
-                bytes = rest.get(3..).unwrap_or_default();
-            }
-            _ => {
-                out.push(byte);
-                bytes = rest;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    text.lines().filter_map(mount).collect()
 }
 
 /// The mount that a path is on, by the longest point that leads it.
@@ -188,12 +167,13 @@ fn near(view: &View, path: &str) -> String {
 fn refused_clone(scene: Scene<'_>, path: &Path, recursive: bool, fault: Fault) -> Option<Finding> {
     let text = path.to_string_lossy();
     let mounts = table(scene.view);
-    let inner = list(below(&mounts, &text).take(3).map(|mount| name(&mount.point)), "and");
+    let inner: Vec<_> = below(&mounts, &text).take(3).map(|mount| name(&mount.point)).collect();
     match fault.errno {
-        Errno::EINVAL if !recursive && inner != "none" => Some(Finding::new(
+        Errno::EINVAL if !recursive && !inner.is_empty() => Some(Finding::new(
             format!(
-                "{} has mounts below it ({inner}), and a user namespace may not show what they cover",
-                name(text.as_bytes())
+                "{} has mounts below it ({}), and a user namespace may not show what they cover",
+                name(text.as_bytes()),
+                list(inner, "and")
             ),
             "write `recursive: true`, so that they come along",
         )),
@@ -535,10 +515,5 @@ mod tests {
         assert_eq!(on(&mounts, "/proc x/1").unwrap().fstype, "proc");
         assert_eq!(on(&mounts, "/procx").unwrap().fstype, "ext4");
         assert_eq!(below(&mounts, "/").count(), 1);
-    }
-
-    #[test]
-    fn a_lone_backslash_stays() {
-        assert_eq!(unescape(r"a\b\04"), r"a\b\04");
     }
 }

@@ -11,7 +11,7 @@ use super::finding::{Finding, list, name};
 use super::look::{Kind, laid, owner};
 use super::mount::{below, on, read_only, source, table};
 use super::scarcity;
-use crate::plan::Layer;
+use crate::plan::{Init, Layer};
 use crate::sys::Fault;
 
 pub(super) fn why(scene: Scene<'_>, lower: &Path, upper: &Layer, fault: Fault) -> Option<Finding> {
@@ -32,17 +32,15 @@ pub(super) fn why(scene: Scene<'_>, lower: &Path, upper: &Layer, fault: Fault) -
     }
     let text = lower.to_string_lossy();
     let mounts = table(scene.view);
-    let inner = list(below(&mounts, &text).take(3).map(|mount| name(&mount.point)), "and");
+    let inner: Vec<_> = below(&mounts, &text).take(3).map(|mount| name(&mount.point)).collect();
     match fault.errno {
-        Errno::EINVAL if inner != "none" => Some(Finding::new(
+        Errno::EINVAL if !inner.is_empty() => Some(Finding::new(
             format!(
-                "{} has mounts below it ({inner}), which an overlay can't show in a user namespace",
-                name(text.as_bytes())
+                "{} has mounts below it ({}), which an overlay can't show in a user namespace",
+                name(text.as_bytes()),
+                list(inner, "and")
             ),
-            match &*text {
-                "/" => "`rootfs: host` shows the host's programs",
-                _ => "unmount them, or use no layer: `write: none`, with all mount points in the directory",
-            },
+            without_layer(scene, lower),
         )),
         Errno::EINVAL if scene.view.fs_type(&text) == Some(OVERLAYFS) => {
             Some(Finding::new(
@@ -69,6 +67,28 @@ pub(super) fn why(scene: Scene<'_>, lower: &Path, upper: &Layer, fault: Fault) -
         )),
         _ => None,
     }
+}
+
+/// How to do without a layer: it holds writes, and mount points that the directory lacks.
+fn without_layer(scene: Scene<'_>, lower: &Path) -> String {
+    let targets = scene.plan.init.iter().filter_map(|step| match &step.action {
+        Init::Bind(bind) => Some(&bind.target),
+        Init::Mount(mount) => Some(&mount.target),
+        Init::File { target, .. } => Some(target),
+        _ => None,
+    });
+    let stands = |target: &&String| lower.join(target.trim_start_matches('/')).exists();
+    let ours = |target: &&String| ["/dev/", "/etc/"].iter().any(|dir| target.starts_with(dir));
+    let lacking = targets.filter(|target| !ours(target) && !stands(target));
+    let lacking: Vec<_> = lacking.take(3).map(|target| name(target.as_bytes())).collect();
+    let way = if lower == Path::new("/") { "write `rootfs: host`" } else { "unmount them" };
+    if lacking.is_empty() {
+        return format!("{way}, or use no layer: `write: none`");
+    }
+    let all = list(lacking, "and");
+    format!(
+        "{way}, or use no layer: `write: none` needs none once {all} can be mounted on (`mkdir`)"
+    )
 }
 
 pub(super) const OVERLAYFS: FsType = FsType(0x794c_7630);

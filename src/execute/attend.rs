@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::statfs::FsType;
 
+use crate::mountinfo::Line;
 use crate::plan::{Attend, IdKind, IdRange};
 use crate::sys::{self, Call, Fault};
 
@@ -57,8 +58,7 @@ fn map_mount(source: &Path, recursive: bool, pid: i32) -> sys::Result<OwnedFd> {
 fn has_mounts_below(dir: &Path) -> bool {
     let dir = std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
     let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let points = table.lines().filter_map(|line| line.split(' ').nth(4));
-    let mut points = points.map(|point| PathBuf::from(crate::probe::unescaped(point)));
+    let mut points = table.lines().filter_map(|line| Line::read(line)?.point().map(PathBuf::from));
     points.any(|point| point != dir && point.starts_with(&dir))
 }
 

@@ -9,7 +9,7 @@ use crate::source::Pointer;
 
 use super::draft::{Draft, asked, at, default, either, key, step};
 use super::exposure;
-use super::identity::{self, Identity};
+use super::identity;
 use super::isolation::hostname;
 use super::passwd;
 use super::root::{self, Tree, Whose};
@@ -107,7 +107,7 @@ pub(super) fn steps(draft: &mut Draft<'_>, tree: &mut Tree) -> Vec<Step<Init>> {
 }
 
 /// The files of /etc that belong to the sandbox rather than to its root file system.
-pub(super) fn etc(draft: &mut Draft<'_>, tree: &mut Tree, _identity: &Identity) -> Vec<Step<Init>> {
+pub(super) fn etc(draft: &mut Draft<'_>, tree: &mut Tree) -> Vec<Step<Init>> {
     match draft.manifest.rootfs.source {
         RootSource::Host => generated(draft, tree),
         RootSource::Dir(_) => replaced(draft, tree),

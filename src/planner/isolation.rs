@@ -216,12 +216,11 @@ pub(super) fn network(draft: &mut Draft<'_>) -> Vec<Step<Prepare>> {
 }
 
 /// What is unshared only after the control groups were joined, so that they are its root.
-pub(super) fn late(draft: &Draft<'_>, isolation: &Isolation, groups: &Groups) -> Vec<Step<Init>> {
+pub(super) fn late(isolation: &Isolation, groups: &Groups) -> Vec<Step<Init>> {
     if groups.is_empty() || !isolation.has(Namespace::Cgroup) {
         return Vec::new();
     }
-    let given = draft.manifest.namespaces.cgroup != Sharing::Private;
-    vec![step(Init::Unshare { namespaces: vec![Namespace::Cgroup] }, &either("namespaces", given))]
+    vec![step(Init::Unshare { namespaces: vec![Namespace::Cgroup] }, &default("namespaces"))]
 }
 
 /// The host name, and the loopback device.

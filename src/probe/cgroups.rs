@@ -15,6 +15,7 @@ use nix::unistd::{AccessFlags, access};
 
 use crate::host::{Cgroups, Hierarchy};
 use crate::manifest::{CgroupManager, Limits, Manifest, MountKind, Proc, Sharing};
+use crate::mountinfo::Line;
 
 /// Looks at them, if the manifest needs any.
 pub(super) fn look(manifest: Option<&Manifest>) -> Option<Cgroups> {
@@ -91,19 +92,15 @@ struct Mount {
 impl Mount {
     /// Reads a line of mountinfo; none if it is no hierarchy.
     fn read(line: &str) -> Option<Self> {
-        // There may be ten thousand others.
-        let (left, right) = line.split_once(" - cgroup")?;
-        let mut right = right.split(' ');
-        let v2 = match right.next()? {
-            "2" => true,
-            "" => false,
+        let line = Line::read(line)?;
+        let v2 = match line.fstype() {
+            "cgroup2" => true,
+            "cgroup" => false,
             _ => return None,
         };
-        let path = |n: usize| {
-            let path = left.split(' ').nth(n).map(|text| PathBuf::from(super::unescaped(text)));
-            path.filter(|path| path.is_absolute())
-        };
-        Some(Self { root: path(3)?, at: path(4)?, v2, options: right.nth(1)?.to_owned() })
+        let path = |path: Option<String>| path.map(PathBuf::from).filter(|path| path.is_absolute());
+        let options = line.super_options()?.to_owned();
+        Some(Self { root: path(line.root())?, at: path(line.point())?, v2, options })
     }
 
     /// Whether it is the hierarchy that this group is in.
