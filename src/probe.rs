@@ -13,7 +13,7 @@ use std::io::Read;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+use nix::sys::resource::{RLIM_INFINITY, getrlimit};
 
 use crate::capability::Capability;
 use crate::host::{Host, ResourceLimit};
@@ -102,35 +102,16 @@ fn limits(manifest: Option<&Manifest>) -> BTreeMap<String, ResourceLimit> {
     ];
     let asked =
         |ulimit: &Ulimit| manifest.is_none_or(|manifest| manifest.ulimits.contains_key(ulimit));
-    RESOURCES
+    Ulimit::ALL
         .iter()
-        .filter(|(ulimit, _)| usual.contains(ulimit) || asked(ulimit))
-        .filter_map(|(ulimit, resource)| {
-            let (soft, hard) = getrlimit(*resource).ok()?;
+        .filter(|ulimit| usual.contains(ulimit) || asked(ulimit))
+        .filter_map(|ulimit| {
+            let (soft, hard) = getrlimit(sys::resource(ulimit.word())?).ok()?;
             let limit = ResourceLimit { soft: some(soft), hard: some(hard) };
             Some((ulimit.word().to_owned(), limit))
         })
         .collect()
 }
-
-const RESOURCES: [(Ulimit, Resource); 16] = [
-    (Ulimit::As, Resource::RLIMIT_AS),
-    (Ulimit::Core, Resource::RLIMIT_CORE),
-    (Ulimit::Cpu, Resource::RLIMIT_CPU),
-    (Ulimit::Data, Resource::RLIMIT_DATA),
-    (Ulimit::Fsize, Resource::RLIMIT_FSIZE),
-    (Ulimit::Locks, Resource::RLIMIT_LOCKS),
-    (Ulimit::Memlock, Resource::RLIMIT_MEMLOCK),
-    (Ulimit::Msgqueue, Resource::RLIMIT_MSGQUEUE),
-    (Ulimit::Nice, Resource::RLIMIT_NICE),
-    (Ulimit::Nofile, Resource::RLIMIT_NOFILE),
-    (Ulimit::Nproc, Resource::RLIMIT_NPROC),
-    (Ulimit::Rss, Resource::RLIMIT_RSS),
-    (Ulimit::Rtprio, Resource::RLIMIT_RTPRIO),
-    (Ulimit::Rttime, Resource::RLIMIT_RTTIME),
-    (Ulimit::Sigpending, Resource::RLIMIT_SIGPENDING),
-    (Ulimit::Stack, Resource::RLIMIT_STACK),
-];
 
 /// A file of the kernel's, which has no size, or a small one: with room for all of it, read in
 /// two calls. A mount or an account of somebody's may have a name that is not UTF-8, which is no

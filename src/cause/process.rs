@@ -125,29 +125,6 @@ fn near_sysctl(scene: Scene<'_>, path: &str) -> String {
     }
 }
 
-/// The limits by their words in the manifest.
-fn resource(word: &str) -> Option<Resource> {
-    Some(match word {
-        "as" => Resource::RLIMIT_AS,
-        "core" => Resource::RLIMIT_CORE,
-        "cpu" => Resource::RLIMIT_CPU,
-        "data" => Resource::RLIMIT_DATA,
-        "fsize" => Resource::RLIMIT_FSIZE,
-        "locks" => Resource::RLIMIT_LOCKS,
-        "memlock" => Resource::RLIMIT_MEMLOCK,
-        "msgqueue" => Resource::RLIMIT_MSGQUEUE,
-        "nice" => Resource::RLIMIT_NICE,
-        "nofile" => Resource::RLIMIT_NOFILE,
-        "nproc" => Resource::RLIMIT_NPROC,
-        "rss" => Resource::RLIMIT_RSS,
-        "rtprio" => Resource::RLIMIT_RTPRIO,
-        "rttime" => Resource::RLIMIT_RTTIME,
-        "sigpending" => Resource::RLIMIT_SIGPENDING,
-        "stack" => Resource::RLIMIT_STACK,
-        _ => return None,
-    })
-}
-
 fn amount(limit: Option<u64>) -> String {
     match limit {
         Some(u64::MAX) | None => "unlimited".to_owned(),
@@ -184,7 +161,7 @@ pub(super) fn rlimit(
             format!("ask for {ceiling} at most"),
         ));
     }
-    let (_, own) = getrlimit(resource(&word)?).ok()?;
+    let (_, own) = getrlimit(sys::resource(&word)?).ok()?;
     Some(Finding::new(
         format!(
             "the caller's own hard limit is {}, and {} is asked for: only root may raise it",

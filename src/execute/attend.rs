@@ -38,8 +38,8 @@ pub(super) fn perform(
 }
 
 fn raise_limit(resource: &str, hard: Option<u64>, pid: i32) -> sys::Result<()> {
-    let number = sys::resource(resource).ok_or(Call::Setrlimit.fault(Errno::EINVAL))?;
-    sys::set_rlimit(pid, number, hard, hard)
+    let resource = sys::resource(resource).ok_or(Call::Setrlimit.fault(Errno::EINVAL))?;
+    sys::set_rlimit(pid, resource, hard, hard)
 }
 
 /// What is mounted below keeps its ids where its file system can't have them mapped: then they

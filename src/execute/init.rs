@@ -391,6 +391,6 @@ fn change_directory(path: &str) -> Result<()> {
 }
 
 fn rlimit(resource: &str, soft: Option<u64>, hard: Option<u64>) -> Result<()> {
-    let number = sys::resource(resource).ok_or(Call::Setrlimit.fault(Errno::EINVAL))?;
-    sys::set_rlimit(0, number, soft, hard)
+    let resource = sys::resource(resource).ok_or(Call::Setrlimit.fault(Errno::EINVAL))?;
+    sys::set_rlimit(0, resource, soft, hard)
 }

@@ -7,51 +7,49 @@ use super::fault::Fault;
 use super::limits::plain_text;
 use super::notation::{Notation, ShortOrLong, Written, short_or_long, text_schema};
 
-/// A resource of setrlimit(2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ulimit {
-    As,
-    Core,
-    Cpu,
-    Data,
-    Fsize,
-    Locks,
-    Memlock,
-    Msgqueue,
-    Nice,
-    Nofile,
-    Nproc,
-    Rss,
-    Rtprio,
-    Rttime,
-    Sigpending,
-    Stack,
+macro_rules! ulimits {
+    ($($name:ident $word:literal: $meaning:literal;)*) => {
+        /// A resource of setrlimit(2).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        #[expect(missing_docs, reason = "the table says what each is")]
+        pub enum Ulimit { $($name),* }
+
+        impl Ulimit {
+            /// All there are.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// Its word.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word),* }
+            }
+
+            /// What it limits, and what it is by default.
+            const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $meaning),* }
+            }
+        }
+    };
 }
 
-impl Ulimit {
-    /// Its word.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::As => "as",
-            Self::Core => "core",
-            Self::Cpu => "cpu",
-            Self::Data => "data",
-            Self::Fsize => "fsize",
-            Self::Locks => "locks",
-            Self::Memlock => "memlock",
-            Self::Msgqueue => "msgqueue",
-            Self::Nice => "nice",
-            Self::Nofile => "nofile",
-            Self::Nproc => "nproc",
-            Self::Rss => "rss",
-            Self::Rtprio => "rtprio",
-            Self::Rttime => "rttime",
-            Self::Sigpending => "sigpending",
-            Self::Stack => "stack",
-        }
-    }
+ulimits! {
+    As "as": "Address space in bytes; the caller's by default.";
+    Core "core": "Core dumps in bytes; none by default.";
+    Cpu "cpu": "Processor time in seconds, of one process; the caller's by default.";
+    Data "data": "Data segment in bytes; the caller's by default.";
+    Fsize "fsize": "Size of a file that is written, in bytes; the caller's by default.";
+    Locks "locks": "File locks; the caller's by default.";
+    Memlock "memlock": "Locked memory in bytes; by default the caller's, at most 8 MiB.";
+    Msgqueue "msgqueue": "POSIX message queues in bytes; by default the caller's, at most 819200.";
+    Nice "nice": "How far the nice value may be raised; by default not at all.";
+    Nofile "nofile": "Open files; by default 1024, which may be raised to 524288.";
+    Nproc "nproc": "Processes of the user; by default 4096 where no control group counts them.";
+    Rss "rss": "Resident memory in bytes, without effect on Linux; the caller's by default.";
+    Rtprio "rtprio": "Real-time priority; none by default.";
+    Rttime "rttime": "Real-time processor time in microseconds; the caller's by default.";
+    Sigpending "sigpending": "Queued signals; by default the caller's, at most 131072.";
+    Stack "stack": "Stack in bytes; by default the caller's, or 8 MiB where that is unlimited.";
 }
 
 /// Soft and hard limit; `None` is unlimited.
@@ -61,36 +59,15 @@ pub struct UlimitValue {
     pub hard: Option<u64>,
 }
 
-impl Ulimit {
-    const ALL: &[(&str, &str)] = &[
-        ("as", "Address space in bytes; the caller's by default."),
-        ("core", "Core dumps in bytes; none by default."),
-        ("cpu", "Processor time in seconds, of one process; the caller's by default."),
-        ("data", "Data segment in bytes; the caller's by default."),
-        ("fsize", "Size of a file that is written, in bytes; the caller's by default."),
-        ("locks", "File locks; the caller's by default."),
-        ("memlock", "Locked memory in bytes; by default the caller's, at most 8 MiB."),
-        ("msgqueue", "POSIX message queues in bytes; by default the caller's, at most 819200."),
-        ("nice", "How far the nice value may be raised; by default not at all."),
-        ("nofile", "Open files; by default 1024, which may be raised to 524288."),
-        ("nproc", "Processes of the user; by default 4096 where no control group counts them."),
-        ("rss", "Resident memory in bytes, without effect on Linux; the caller's by default."),
-        ("rtprio", "Real-time priority; none by default."),
-        ("rttime", "Real-time processor time in microseconds; the caller's by default."),
-        ("sigpending", "Queued signals; by default the caller's, at most 131072."),
-        ("stack", "Stack in bytes; by default the caller's, or 8 MiB where that is unlimited."),
-    ];
-}
-
 /// The schema of `ulimits`: each resource is a key of its own, so that editors complete it.
 pub(crate) fn schema(generator: &mut SchemaGenerator) -> Schema {
     let value = generator.subschema_for::<UlimitValue>();
     let mut properties = serde_json::Map::new();
-    for (name, meaning) in Ulimit::ALL {
+    for ulimit in Ulimit::ALL {
         let mut of = value.clone();
-        of.insert("description".to_owned(), (*meaning).into());
+        of.insert("description".to_owned(), ulimit.meaning().into());
         of.insert("examples".to_owned(), serde_json::json!([1024]));
-        properties.insert((*name).to_owned(), of.into());
+        properties.insert(ulimit.word().to_owned(), of.into());
     }
     json_schema!({"type": "object", "properties": properties, "additionalProperties": false})
 }

@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::Resource;
 
 use super::{Call, Fault, Named, Result, prctl};
 
@@ -191,11 +192,10 @@ pub fn unshare(flags: i32) -> Result<()> {
     Call::Unshare.check(unsafe { libc::unshare(flags) }.into()).map(drop)
 }
 
-/// The kernel's number of a limit of setrlimit(2), by its name in small letters.
+/// A limit of setrlimit(2), by its name in small letters.
 #[must_use]
-pub fn resource(name: &str) -> Option<u32> {
-    use nix::sys::resource::Resource;
-    let numbers = [
+pub fn resource(name: &str) -> Option<Resource> {
+    let all = [
         ("as", Resource::RLIMIT_AS),
         ("core", Resource::RLIMIT_CORE),
         ("cpu", Resource::RLIMIT_CPU),
@@ -213,7 +213,7 @@ pub fn resource(name: &str) -> Option<u32> {
         ("sigpending", Resource::RLIMIT_SIGPENDING),
         ("stack", Resource::RLIMIT_STACK),
     ];
-    numbers.iter().find(|(known, _)| *known == name).map(|(_, number)| *number as u32)
+    all.iter().find(|(known, _)| *known == name).map(|(_, resource)| *resource)
 }
 
 /// Back to the ordinary scheduler.
@@ -267,15 +267,26 @@ pub fn plain_personality() -> Result<()> {
     Call::Personality.check(unsafe { libc::personality(0) }.into()).map(drop)
 }
 
-/// prlimit(2) by the kernel's number of the resource; `pid` 0 is this process.
-pub fn set_rlimit(pid: i32, resource: u32, soft: Option<u64>, hard: Option<u64>) -> Result<()> {
+/// prlimit(2); `pid` 0 is this process.
+pub fn set_rlimit(
+    pid: i32,
+    resource: Resource,
+    soft: Option<u64>,
+    hard: Option<u64>,
+) -> Result<()> {
     let limit = libc::rlimit64 {
         rlim_cur: soft.unwrap_or(libc::RLIM64_INFINITY),
         rlim_max: hard.unwrap_or(libc::RLIM64_INFINITY),
     };
     // SAFETY: `limit` outlives the call; no old value is asked for.
     let returned = unsafe {
-        libc::syscall(libc::SYS_prlimit64, pid, resource, &raw const limit, std::ptr::null::<u8>())
+        libc::syscall(
+            libc::SYS_prlimit64,
+            pid,
+            resource as u32,
+            &raw const limit,
+            std::ptr::null::<u8>(),
+        )
     };
     Call::Setrlimit.check(returned).map(drop)
 }
