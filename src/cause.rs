@@ -261,9 +261,6 @@ impl Scene<'_> {
             Init::NewKeyring => scarcity::keys(self, fault.errno),
             Init::Scheduler => Some(process::scheduler()),
             Init::Sysctl { key, value } => process::sysctl(self, key, value, fault),
-            Init::Rlimit { resource, soft, hard } => {
-                process::rlimit(self, resource, *soft, *hard, fault)
-            }
             Init::Nice { value } => process::nice(*value, fault),
             Init::SetIds { uid, gid, groups } => {
                 identity::set_ids(self, *uid, *gid, groups.as_deref(), fault)
@@ -299,6 +296,9 @@ impl Scene<'_> {
 
     fn command(self, command: &Command, fault: Fault) -> Option<Finding> {
         match command {
+            Command::Rlimit { resource, soft, hard } => {
+                process::rlimit(self, resource, *soft, *hard, fault)
+            }
             Command::Landlock { .. } => process::landlock(self, fault),
             Command::Seccomp { .. } => process::seccomp_of_the_caller(fault),
             Command::ControllingTerminal => process::terminal(self, fault),

@@ -44,6 +44,8 @@ pub struct Inputs {
     /// Which of them are files or devices of the caller's: inside, they can be opened anew
     /// (/dev/stdout) by their owner only.
     pub owned: [bool; 3],
+    /// Which of them are /dev/null.
+    pub nulls: [bool; 3],
     /// The process, if any, that reads its script from our stdin.
     pub reader: Option<Reader>,
     /// stdin is a terminal in whose background this process runs.

@@ -236,8 +236,6 @@ pub enum Init {
     PivotRoot,
     /// Writes a sysctl of the new namespaces.
     Sysctl { key: String, value: String },
-    /// setrlimit(2); none is unlimited.
-    Rlimit { resource: &'static str, soft: Option<u64>, hard: Option<u64> },
     /// Writes /proc/self/oom_score_adj.
     OomScoreAdj { value: i16 },
     /// setpriority(2).
@@ -334,6 +332,9 @@ pub enum Command {
     ResetSignals,
     /// Every descriptor above 2 closes on exec.
     CloseOnExec,
+    /// setrlimit(2); none is unlimited. They hold the command alone: an init that stays, and what is
+    /// done before this, need descriptors.
+    Rlimit { resource: &'static str, soft: Option<u64>, hard: Option<u64> },
     /// landlock(7): nothing but what lies below / and the standard streams, whatever else a
     /// descriptor or a magic link may lead to. `abi` is the kernel's version.
     Landlock { abi: u8 },

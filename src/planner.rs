@@ -87,8 +87,6 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
         vec![rlimits::umask(draft)],
         std::mem::take(&mut identity.set),
         vec![command::working_dir(draft)],
-        // A limit of descriptors may leave none to work with.
-        rlimits::steps(draft, &groups, &identity),
         std::mem::take(&mut security.init),
     ]
     .into_iter()
@@ -99,6 +97,7 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
         Some(_) => foreign::map(draft, &mut init),
         None => Vec::new(),
     };
+    let limits = rlimits::steps(draft, &groups, &identity);
     let attend = std::mem::take(&mut identity.attend);
     let namespaces = isolation.at_clone(&groups);
     let spawn = isolation::spawn(draft, &isolation);
@@ -123,7 +122,7 @@ fn draw(draft: &mut Draft<'_>) -> Plan {
         clone: step(CloneInit { namespaces, into_cgroup: groups.into }, &isolation::origin(draft)),
         attend: attend.into_iter().chain(mapped).chain(rlimits::raise(draft)).collect(),
         init,
-        command: command::steps(spawn.as_ref(), &streams, security.command, verify),
+        command: command::steps(spawn.as_ref(), &streams, limits, security.command, verify),
         spawn,
         exec: command::exec(draft, &identity, &streams),
         supervise: Supervise {

@@ -260,7 +260,6 @@ impl<'p> Scene<'p> {
             Init::PrivateMounts => sys::private_mounts(),
             Init::PivotRoot => self.pivot_root(),
             Init::Sysctl { key, value } => self.sysctl(key, value),
-            Init::Rlimit { resource, soft, hard } => rlimit(resource, *soft, *hard),
             Init::OomScoreAdj { value } => self.oom_score(*value),
             Init::Nice { value } => sys::set_nice(*value),
             Init::Umask { mask } => {
@@ -388,9 +387,4 @@ fn change_directory(path: &str) -> Result<()> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
     let dir = sys::resolve(root.as_fd(), Path::new(path), flags, 0)?;
     nix::unistd::fchdir(dir).of(Call::Chdir)
-}
-
-fn rlimit(resource: &str, soft: Option<u64>, hard: Option<u64>) -> Result<()> {
-    let resource = sys::resource(resource).ok_or(Call::Setrlimit.fault(Errno::EINVAL))?;
-    sys::set_rlimit(0, resource, soft, hard)
 }

@@ -48,7 +48,8 @@ impl<'p> Limits<'p> {
         Self {
             watch,
             timeout: watch.timeout.and_then(|timeout| now.checked_add(timeout)),
-            cpu: watch.cpu_time.map(|_| now),
+            // Let go where nothing counts it.
+            cpu: watch.cpu_time.and(watch.accounts.cpu.as_ref()).map(|_| now),
             blind: false,
             memory: Memory::new(watch, memory, now),
         }

@@ -35,6 +35,7 @@ impl Inputs {
             environment: needed_environment(manifest),
             terminals: terminals(),
             owned: [0, 1, 2].map(|stream| is_owned(sys::stream(stream))),
+            nulls: [0, 1, 2].map(|stream| sys::is_null(sys::stream(stream))),
             ..Self::default()
         };
         let base = sys::real(Path::new("/"), &inputs.base);

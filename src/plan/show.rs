@@ -152,10 +152,6 @@ impl Display for Init {
             Self::ReadOnlyRoot => f.write_str("make the root read-only"),
             Self::PivotRoot => f.write_str("pivot to the new root and drop the old"),
             Self::Sysctl { key, value } => write!(f, "set {} to {}", tame(key), tame(value)),
-            Self::Rlimit { resource, soft, hard } => {
-                write!(f, "limit {resource} to {}", limit(*soft))?;
-                if soft == hard { Ok(()) } else { write!(f, ", at most {}", limit(*hard)) }
-            }
             Self::OomScoreAdj { value } => write!(f, "set oom_score_adj to {value}"),
             Self::Nice { value } => write!(f, "set the nice value to {value}"),
             Self::Umask { mask } => write!(f, "set the umask to {mask:04o}"),
@@ -261,6 +257,10 @@ impl Display for Command {
             }
             Self::ResetSignals => f.write_str("reset signals"),
             Self::CloseOnExec => f.write_str("close every descriptor above 2 on exec"),
+            Self::Rlimit { resource, soft, hard } => {
+                write!(f, "limit {resource} to {}", limit(*soft))?;
+                if soft == hard { Ok(()) } else { write!(f, ", at most {}", limit(*hard)) }
+            }
             Self::Landlock { abi } => write!(f, "keep to the root by Landlock (version {abi})"),
             Self::Seccomp { filter } => {
                 write!(

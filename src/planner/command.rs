@@ -20,6 +20,7 @@ pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 pub(super) fn steps(
     spawn: Option<&Step<Spawn>>,
     streams: &Streams,
+    limits: Vec<Step<Command>>,
     walls: Vec<Step<Command>>,
     verify: Verify,
 ) -> Vec<Step<Command>> {
@@ -38,6 +39,7 @@ pub(super) fn steps(
     }
     steps.push(step(Command::ResetSignals, &own));
     steps.push(step(Command::CloseOnExec, &own));
+    steps.extend(limits);
     steps.extend(walls);
     steps.push(step(Command::Verify(verify), &default("security")));
     steps

@@ -2,7 +2,7 @@
 
 use crate::host::{Host, ResourceLimit};
 use crate::manifest::{Ulimit, UlimitValue, Userns};
-use crate::plan::{Attend, Init, Opening, Origin, Step};
+use crate::plan::{Attend, Command, Init, Opening, Origin, Step};
 use crate::source::Pointer;
 
 use super::draft::{Draft, asked, at, default, either, key, step};
@@ -33,7 +33,7 @@ pub(super) fn steps(
     draft: &mut Draft<'_>,
     groups: &Groups,
     identity: &Identity,
-) -> Vec<Step<Init>> {
+) -> Vec<Step<Command>> {
     let manifest = draft.manifest;
     let roots = draft.host.initial && identity.outside() == 0;
     let mut steps = Vec::new();
@@ -57,7 +57,10 @@ pub(super) fn steps(
     for (ulimit, UlimitValue { soft, hard }) in &manifest.ulimits {
         let place = key("ulimits").key(ulimit.word());
         within(draft, *ulimit, *hard, &place);
-        if roots && *ulimit == Ulimit::Nproc && hard.is_some() {
+        // A group that allows no more holds everybody.
+        let held =
+            manifest.limits.pids.is_some_and(|pids| hard.is_some_and(|it| u64::from(pids) <= it));
+        if roots && *ulimit == Ulimit::Nproc && hard.is_some() && !held {
             unbound(draft, &place);
         }
         opened(draft, *ulimit, *hard, groups, &place);
@@ -76,7 +79,7 @@ fn unbound(draft: &mut Draft<'_>, place: &Pointer) {
 }
 
 /// Lowers a limit of the caller's that is above `most`.
-fn at_most(draft: &Draft<'_>, ulimit: Ulimit, most: u64) -> Option<Step<Init>> {
+fn at_most(draft: &Draft<'_>, ulimit: Ulimit, most: u64) -> Option<Step<Command>> {
     let ResourceLimit { soft, hard } = *draft.host.limits.get(ulimit.word())?;
     let within = |limit: Option<u64>| limit.is_some_and(|limit| limit <= most);
     let bounded = |limit: Option<u64>| Some(limit.map_or(most, |limit| limit.min(most)));
@@ -85,7 +88,7 @@ fn at_most(draft: &Draft<'_>, ulimit: Ulimit, most: u64) -> Option<Step<Init>> {
     (!within(hard)).then_some(lowered)
 }
 
-fn stack(draft: &Draft<'_>) -> Option<Step<Init>> {
+fn stack(draft: &Draft<'_>) -> Option<Step<Command>> {
     let limit = draft.host.limits.get(Ulimit::Stack.word())?;
     let silent = !draft.manifest.ulimits.contains_key(&Ulimit::Stack);
     let origin = Origin { key: key("ulimits").key("stack"), default: true };
@@ -127,8 +130,8 @@ fn above_usual(ulimit: Ulimit, hard: Option<u64>) -> bool {
     usual.is_some_and(|(_, most)| hard.is_none_or(|hard| hard > most))
 }
 
-fn rlimit(ulimit: Ulimit, soft: Option<u64>, hard: Option<u64>, origin: &Origin) -> Step<Init> {
-    step(Init::Rlimit { resource: ulimit.word(), soft, hard }, origin)
+fn rlimit(ulimit: Ulimit, soft: Option<u64>, hard: Option<u64>, origin: &Origin) -> Step<Command> {
+    step(Command::Rlimit { resource: ulimit.word(), soft, hard }, origin)
 }
 
 fn hard_limit(draft: &Draft<'_>, ulimit: Ulimit) -> Option<u64> {

@@ -57,21 +57,26 @@ pub(super) fn choose(draft: &mut Draft<'_>, identity: &Identity, landlock: bool)
     handed_over(draft, identity, terminal, withheld);
     apart(draft);
     let mut open = Vec::new();
+    // What is nothing is the sandbox's own nothing: the host's has a mode that could be changed.
+    let own = |stream: usize, given: Stream| {
+        let null = draft.inputs.nulls.get(stream) == Some(&true);
+        if null && given == Stream::Inherit { Stream::None } else { given }
+    };
     let stdin = match &manifest.stdin {
         _ if withheld => Stream::None,
-        Input::Inherit => inherit,
+        Input::Inherit => own(0, inherit),
         Input::None => Stream::None,
         Input::File(path) => file(draft, &mut open, 0, "stdin", path),
     };
     // What goes to a file counts, too: then the runner writes it there.
     let passed = |file| if counted { Stream::Counted } else { file };
     let stdout = match &manifest.stdout {
-        Output::Inherit => out.clone(),
+        Output::Inherit => own(1, out.clone()),
         Output::None => Stream::None,
         Output::File(path) => passed(file(draft, &mut open, 1, "stdout", path)),
     };
     let stderr = match &manifest.stderr {
-        ErrorOutput::Inherit => out,
+        ErrorOutput::Inherit => own(2, out),
         ErrorOutput::None => Stream::None,
         ErrorOutput::File(path) => passed(file(draft, &mut open, 2, "stderr", path)),
         ErrorOutput::Stdout => Stream::Stdout,
@@ -135,10 +140,11 @@ fn obeyed(draft: &Draft<'_>, identity: &Identity, landlock: bool) -> Option<Stri
 fn handed_over(draft: &mut Draft<'_>, identity: &Identity, terminal: bool, withheld: bool) {
     let manifest = draft.manifest;
     let counted = manifest.limits.output.is_some();
+    let [no_input, no_output, no_errors] = draft.inputs.nulls;
     let inherited = [
-        ("stdin", manifest.stdin == Input::Inherit && !withheld),
-        ("stdout", manifest.stdout == Output::Inherit && !counted),
-        ("stderr", manifest.stderr == ErrorOutput::Inherit && !counted),
+        ("stdin", manifest.stdin == Input::Inherit && !withheld && !no_input),
+        ("stdout", manifest.stdout == Output::Inherit && !counted && !no_output),
+        ("stderr", manifest.stderr == ErrorOutput::Inherit && !counted && !no_errors),
     ];
     if terminal {
         return draft.hole(Opening::RelayedTerminal, "", &origin(draft));
@@ -176,6 +182,7 @@ fn file(
         return Stream::File;
     }
     match draft.inputs.paths.get(&path) {
+        Some(Found::Device('c', 1, 3)) => return Stream::None,
         Some(Found::Missing) if stream == 0 => draft.missing(&path, &origin.key),
         Some(Found::Directory) => {
             let text = format!("{} is a directory", path.display());

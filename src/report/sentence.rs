@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::{Ending, Figures, Outcome};
-use crate::plan::{Init, Plan};
+use crate::plan::{Command, Plan};
 
 /// One sentence on why the run is over; none where the command ended by itself. Where a step
 /// failed, a diagnostic tells more.
@@ -61,8 +61,8 @@ fn perhaps(plan: &Plan, number: i32) -> String {
         Ok(Signal::SIGXFSZ) => &["fsize"],
         _ => &[],
     };
-    let limits = plan.init.iter().filter_map(|step| match &step.action {
-        Init::Rlimit { resource, soft: Some(soft), .. }
+    let limits = plan.command.iter().filter_map(|step| match &step.action {
+        Command::Rlimit { resource, soft: Some(soft), .. }
             if !step.origin.default && suspects.contains(resource) =>
         {
             Some(format!("`ulimits.{resource}` of {soft}"))

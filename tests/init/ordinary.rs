@@ -191,8 +191,8 @@ fn small_limits() {
 fn small_limits_with(init: bool) {
     let (_root, mut draft) = shell("limits", "ulimit -n; ulimit -f");
     draft.init = init;
-    let limit = |resource, n| Init::Rlimit { resource, soft: Some(n), hard: Some(n) };
-    draft.after.extend([limit("nofile", 3), limit("fsize", 0), limit("core", 0)]);
+    let limit = |resource, n| Command::Rlimit { resource, soft: Some(n), hard: Some(n) };
+    draft.walls.extend([limit("nofile", 3), limit("fsize", 0), limit("core", 0)]);
     if let Some(abi) = super::stage::landlock() {
         draft.walls.push(Command::Landlock { abi });
     }

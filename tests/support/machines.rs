@@ -42,6 +42,7 @@ pub fn inputs(stem: &str) -> Inputs {
         environment: environment.into_iter().map(text).collect(),
         terminals: [false; 3],
         owned: [false; 3],
+        nulls: [false; 3],
         reader: None,
         background: false,
         writable_stdin: false,

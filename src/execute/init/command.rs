@@ -36,6 +36,7 @@ impl Scene<'_> {
             }
             Command::ResetSignals => sys::reset_signals(),
             Command::CloseOnExec => sys::close_on_exec(),
+            Command::Rlimit { resource, soft, hard } => rlimit(resource, *soft, *hard),
             Command::Landlock { abi } => self.landlock(*abi),
             Command::Seccomp { filter } => sys::install_filter(&filter.program),
             Command::Verify(verify) => self.verify(verify, links.as_ref().map_err(|fault| *fault)?),
@@ -50,12 +51,12 @@ impl Scene<'_> {
 
     /// Lets standard stream `n` lead where the plan says.
     fn lead(&self, n: u8, stream: &Stream) -> Result<()> {
-        let inside;
+        let null;
         let from = match stream {
-            Stream::Inherit if !sys::is_null(sys::stream(n)) => return Ok(()),
-            Stream::Inherit | Stream::None => {
-                inside = sys::sealed_null();
-                inside.as_ref().or(self.null.as_ref().ok()).map(AsFd::as_fd)
+            Stream::Inherit => return Ok(()),
+            Stream::None => {
+                null = sys::sealed_null();
+                null.as_ref().or(self.null.as_ref().ok()).map(AsFd::as_fd)
             }
             Stream::File => opened(&self.ready.streams, n),
             Stream::Stdout => Some(sys::stream(1)),
@@ -99,6 +100,11 @@ impl Scene<'_> {
         same(&differ, &true, Call::CheckNamespaces)?;
         verify_streams()
     }
+}
+
+fn rlimit(resource: &str, soft: Option<u64>, hard: Option<u64>) -> Result<()> {
+    let resource = sys::resource(resource).ok_or(Call::Setrlimit.fault(Errno::EINVAL))?;
+    sys::set_rlimit(0, resource, soft, hard)
 }
 
 fn opened(files: &[Option<OwnedFd>], n: u8) -> Option<BorrowedFd<'_>> {
