@@ -8,7 +8,7 @@ use nix::fcntl::{AT_FDCWD, FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::sys::stat::FileStat;
 
-use super::{Call, Result};
+use super::{Call, Fault, Result};
 
 /// Makes `fd` a copy of `from`, inherited through exec.
 pub fn dup_onto(from: BorrowedFd<'_>, fd: RawFd) -> Result<()> {
@@ -65,12 +65,15 @@ fn is_null_device(seen: &FileStat) -> bool {
 }
 
 /// The /dev/null of a sandbox: through its read-only mount nobody changes the mode or the owner of
-/// the host's. A root file system may have anything else there.
-#[must_use]
-pub fn sealed_null() -> Option<OwnedFd> {
-    let seen = super::seen_at(AT_FDCWD, Path::new("/dev/null")).ok()?;
-    let null = if is_null_device(&seen) { null().ok() } else { None };
-    null.filter(|null| super::is_read_only(null.as_fd()).unwrap_or(false))
+/// the host's. `None`: the root file system has another thing there, or nothing.
+pub fn sealed_null() -> Result<Option<OwnedFd>> {
+    match super::seen_at(AT_FDCWD, Path::new("/dev/null")) {
+        Ok(seen) if is_null_device(&seen) => {}
+        Ok(_) | Err(Fault { errno: Errno::ENOENT | Errno::ENOTDIR, .. }) => return Ok(None),
+        Err(fault) => return Err(fault),
+    }
+    let null = null()?;
+    Ok(super::is_read_only(null.as_fd())?.then_some(null))
 }
 
 /// Whether this process runs in the background of the terminal, as far as it is its own.

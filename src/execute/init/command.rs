@@ -55,7 +55,7 @@ impl Scene<'_> {
         let from = match stream {
             Stream::Inherit => return Ok(()),
             Stream::None => {
-                null = sys::sealed_null();
+                null = sys::sealed_null()?;
                 null.as_ref().or(self.null.as_ref().ok()).map(AsFd::as_fd)
             }
             Stream::File => opened(&self.ready.streams, n),
