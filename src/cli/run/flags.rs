@@ -42,7 +42,7 @@ pub(in crate::cli) struct Run {
     /// The memory nodes it may use
     #[arg(long, value_name = "LIST")]
     pub(super) cpuset_mems: Option<String>,
-    /// The most processes and threads; -1 sets no limit
+    /// The most processes and threads, by default 4096; -1 is as many as the kernel can count
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pub(super) pids_limit: Option<String>,
     /// Shows a directory or file of the host inside, writable unless :ro

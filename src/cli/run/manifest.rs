@@ -36,6 +36,9 @@ pub(super) fn draft(flags: &Run) -> Draft {
     draft
 }
 
+/// More than the kernel has numbers for (PID_MAX_LIMIT of linux/threads.h).
+const MOST_PIDS: u32 = 4_194_304;
+
 fn rootfs(draft: &mut Draft, flags: &Run) {
     let Some(dir) = &flags.rootfs else { return };
     if flags.read_only {
@@ -102,8 +105,11 @@ fn limits(draft: &mut Draft, flags: &Run) {
     }
     draft.text(&["limits", "cpuset"], flags.cpuset_cpus.as_ref());
     draft.text(&["limits", "cpuset_mems"], flags.cpuset_mems.as_ref());
-    let pids = flags.pids_limit.as_ref().filter(|limit| !matches!(limit.as_str(), "-1" | "0"));
-    draft.number(&["limits", "pids"], pids);
+    match flags.pids_limit.as_deref() {
+        // Docker's words for no limit. A key that is left out would be the default.
+        Some(none @ ("-1" | "0")) => draft.put(&["limits", "pids"], MOST_PIDS.into(), none),
+        _ => draft.number(&["limits", "pids"], flags.pids_limit.as_ref()),
+    }
     draft.number(&["oom_score_adj"], flags.oom_score_adj.as_ref());
 }
 

@@ -79,7 +79,16 @@ fn add_volume(draft: &mut Draft, volume: &str) {
         let text = format!("there is no option `{word}` of a volume");
         return draft.refuse(volume, text, "there are `ro` and `rw`");
     }
-    let mode = if options.contains(&"ro") { "" } else { ":rw" };
     let Value::String(source) = host_path(source) else { return };
-    draft.push(&["mounts"], json!(format!("{source}:{}{mode}", target.replace('$', "$$"))), volume);
+    let (target, read_only) = (target.replace('$', "$$"), options.contains(&"ro"));
+    draft.push(&["mounts"], bind(&source, &target, read_only), volume);
+}
+
+/// In the short form, unless the directory that a relative path starts from has a colon.
+fn bind(source: &str, target: &str, read_only: bool) -> Value {
+    if source.contains(':') {
+        return json!({"type": "bind", "source": source, "target": target, "read_only": read_only});
+    }
+    let mode = if read_only { "" } else { ":rw" };
+    json!(format!("{source}:{target}{mode}"))
 }
