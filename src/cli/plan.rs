@@ -39,11 +39,18 @@ pub(super) fn recorded(file: &Path) -> Result<Host, String> {
         let why = refused.problems.first().map_or("can't be read", |problem| &problem.text);
         format!("sixdocker: {name}: {why}")
     })?;
-    serde_json::from_str(&source.text).map_err(|e| {
-        let why = e.to_string();
-        format!(
-            "sixdocker: {name} is no record of a machine, as `doctor --format json` prints it: {}",
-            tame(&why)
-        )
-    })
+    let host: Host = serde_json::from_str(&source.text)
+        .map_err(|error| no_record(&name, &tame(&error.to_string())))?;
+    // Every record names its kernel; what lacks it is another file, and would be a bare machine.
+    match crate::host::version(&host.kernel) {
+        Some(_) => Ok(host),
+        None => Err(no_record(&name, "it names no kernel")),
+    }
+}
+
+fn no_record(name: &str, why: &str) -> String {
+    format!(
+        "sixdocker: {name} is no record of a machine: {why}; there, \
+         `sixdocker doctor --format json > FILE` makes one"
+    )
 }
