@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::diagnostic::{self, Problem};
+use crate::diagnostic::{self, Place, Problem};
 use crate::host::Host;
 use crate::inputs::Inputs;
 use crate::manifest::{Manifest, Variables};
@@ -162,7 +162,9 @@ fn applied(source: &Source, checked: &Checked) -> (String, Vec<String>) {
     let mut text = source.text.clone();
     let mut done = Vec::new();
     let mut free = text.len() + 1;
-    for problem in checked.problems.iter().rev() {
+    let problems = &checked.problems;
+    let firsts = problems.iter().enumerate().filter(|(n, one)| !is_same_key(one, &problems[..*n]));
+    for (_, problem) in firsts.rev() {
         let span = render::bytes(problem, source, checked.document.as_ref());
         let Some(fix) = certain(problem, source, &span) else { continue };
         if span.end > free || span.end == free && span.is_empty() {
@@ -174,6 +176,17 @@ fn applied(source: &Source, checked: &Checked) -> (String, Vec<String>) {
     }
     done.reverse();
     (text, done)
+}
+
+/// Whether one of those before gives a key of the same mapping the same name: no key may stand
+/// there twice.
+fn is_same_key(problem: &Problem, before: &[Problem]) -> bool {
+    let Place::Key(at) = &problem.at else { return false };
+    let same = |other: &Problem| {
+        let Place::Key(other_at) = &other.at else { return false };
+        other.fix == problem.fix && other_at.parent() == at.parent()
+    };
+    problem.fix.is_some() && before.iter().any(same)
 }
 
 /// The fix, unless a variable stands in what it would replace: the fault is in the variable then.
@@ -215,7 +228,6 @@ pub fn replace(file: &Path, old: &str, new: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostic::Place;
 
     fn problem(span: Range<usize>, fix: &str) -> Problem {
         Problem {

@@ -111,6 +111,12 @@ impl Pointer {
         Self(format!("{}/{n}", self.0))
     }
 
+    /// The list or mapping that it stands in.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        self.0.rsplit_once('/').map(|(parent, _)| Self(parent.to_owned()))
+    }
+
     /// The keys and numbers on the way from the root.
     pub fn parts(&self) -> impl Iterator<Item = String> + '_ {
         self.0.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~"))

@@ -322,6 +322,21 @@ fn what_is_certain_is_mended() {
     run(sixdocker().args(["check", "--fix"]).arg(&file)).expect(0);
 }
 
+/// A key that two were meant to be is written once: which value is wanted, nobody knows.
+#[test]
+fn two_keys_are_never_mended_into_one() {
+    let dir = Temp::new();
+    let file = dir.write("a.yaml", "command: [a]\nworking-dir: /tmp\nworkdir: /usr\n");
+    let ran = run(sixdocker().args(["check", "--fix"]).arg(&file)).expect(1);
+    assert_eq!(dir.read("a.yaml"), "command: [a]\nworking_dir: /tmp\nworkdir: /usr\n");
+    let said = "it is called `working_dir` here, and stands there already: keep one of the two";
+    assert!(ran.stdout.contains(said), "{}", ran.stdout);
+    let file = dir.write("b.yaml", "command: [a]\nlimits: {mem: 1m, memroy: 2m}\n");
+    let ran = run(sixdocker().args(["check", "--fix"]).arg(&file)).expect(1);
+    assert_eq!(dir.read("b.yaml"), "command: [a]\nlimits: {memory: 1m, memroy: 2m}\n");
+    assert!(ran.stdout.contains("did you mean `memory`? It stands there"), "{}", ran.stdout);
+}
+
 /// A variable's value is not the file's to mend, and a guess is no mend.
 #[test]
 fn what_is_uncertain_is_left_alone() {
@@ -420,6 +435,10 @@ fn flags_become_a_manifest() {
     assert!(printed(&["-m", "100m", "--memory-swap", "150m", "a"]).contains("swap: 52428800"));
     assert!(printed(&["-v", "/a:/b", "-v", "/c:/d:ro", "a"]).contains("[\"/a:/b:rw\", \"/c:/d\"]"));
     assert!(printed(&["-h", "box", "a"]).contains("hostname: box"));
+    // No limit is not the default one.
+    for none in ["-1", "0"] {
+        assert!(printed(&["--pids-limit", none, "a"]).contains("limits: {pids: 4194304}"));
+    }
     assert!(printed(&["--tmpfs", "/x", "a"]).contains("tmpfs: [/tmp, /run, /x]"));
     // As docker's manual has it.
     let text = printed(&["--tmpfs", "/tmp:rw,noexec,nosuid,size=65536k", "a"]);
@@ -485,6 +504,45 @@ fn a_printed_manifest_names_whole_paths() {
     for path in ["root", "src:/src:rw", "x.env", "r.json", "p.json"] {
         assert!(text.contains(&format!("{}/{path}", here.display())), "{path}: {text}");
     }
+}
+
+/// The short forms of a manifest can't hold such a path.
+#[test]
+fn flags_can_be_given_below_a_path_with_a_colon() {
+    let dir = Temp::new();
+    let here = dir.join("a:b");
+    fs::create_dir(&here).unwrap();
+    for volume in [".:/w", "./:/w:ro", "..:/w"] {
+        let mut command = sixdocker();
+        command.current_dir(&here).args(["run", "-v", volume, "--tmpfs", "/t:size=1m"]);
+        run(command.args(["-w", "/w", "ls"])).expect(0);
+    }
+    let ran = run(sixdocker().current_dir(&here).args(["run", "-v", "./x:/w", "ls"])).expect(125);
+    _ = ran.says("| sixdocker run -v ./x:/w ls").says("there is nothing at");
+}
+
+#[test]
+fn what_is_no_record_of_a_machine_is_refused() {
+    let dir = Temp::new();
+    dir.write("good.yaml", GOOD);
+    dir.write("empty.json", "{}");
+    dir.write("list.json", "[]");
+    run(sixdocker().current_dir(dir.path()).args(["up", "good.yaml", "--report", "report.json"]));
+    for file in ["empty.json", "list.json", "report.json", "good.yaml"] {
+        for command in ["plan", "check", "audit"] {
+            let mut command = run(sixdocker().current_dir(dir.path()).args([
+                command,
+                "good.yaml",
+                "--host",
+                file,
+            ]));
+            command.stderr += &command.stdout;
+            assert!(matches!(command.code(), 1 | 2), "{command:?}");
+            _ = command.says("is no record of a machine").says("doctor --format json");
+        }
+    }
+    let line = "\"$0\" doctor --format json >host.json; \"$0\" plan good.yaml --host host.json";
+    shell(dir.path(), line).expect(0);
 }
 
 #[test]

@@ -151,7 +151,7 @@ impl<'s> Walk<'s> {
         let known: Vec<&str> =
             properties.into_iter().flat_map(|all| all.keys()).map(String::as_str).collect();
         let renamed = |fault: Fault, ours: &str, certain: bool| {
-            let free = entries.iter().all(|entry| entry.key != ours);
+            let free = !stands(ours, entries);
             let schema = properties.and_then(|all| all.get(ours));
             let fits = schema.is_some_and(|schema| self.could_do(schema, &entry.value));
             if certain && free && fits { fault.fix(ours) } else { fault }
@@ -159,7 +159,14 @@ impl<'s> Walk<'s> {
         if let Some((ours, same)) =
             words::ours(key, root).filter(|(ours, _)| self.has(ours, &known))
         {
-            let fault = renamed(fault, ours, same).help(self.called(key, ours, same));
+            let fault = renamed(fault, ours, same);
+            let help = match key {
+                _ if !stands(ours, entries) => self.called(key, ours, same),
+                // Docker appends the one to the other.
+                "entrypoint" => "it is called `command` here, and what docker calls `command` is `args`".into(),
+                _ => format!("it is called `{ours}` here, and {ALREADY}"),
+            };
+            let fault = fault.help(help);
             let first = ours.split('.').next().unwrap_or(ours);
             return (fault.problem(place), vec![first.to_owned()]);
         }
@@ -172,7 +179,12 @@ impl<'s> Walk<'s> {
             Some(near) => renamed(fault, near, meant.certain),
             None => fault,
         };
-        let fault = fault.help(meant.question().unwrap_or_else(|| all_keys(&known, root)));
+        let fault = match (meant.question(), meant.only()) {
+            (Some(question), Some(near)) if stands(near, entries) => {
+                fault.help(format!("{question} It {ALREADY}"))
+            }
+            (question, _) => fault.help(question.unwrap_or_else(|| all_keys(&known, root))),
+        };
         let names = known.iter().filter(|known| meant.names(known));
         (fault.problem(place), names.map(|name| (*name).to_owned()).collect())
     }
@@ -195,6 +207,13 @@ impl<'s> Walk<'s> {
         }
     }
 }
+
+/// Whether a mapping has the key that another of its keys was meant to be.
+fn stands(ours: &str, entries: &[Entry]) -> bool {
+    entries.iter().any(|entry| entry.key == ours)
+}
+
+const ALREADY: &str = "stands there already: keep one of the two";
 
 fn all_keys(known: &[&str], root: bool) -> String {
     if root {
