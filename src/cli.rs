@@ -77,8 +77,8 @@ fn perform(command: Command, words: &[OsString], begun: Instant) -> u8 {
     match command {
         Command::Up(up) => up::up(&up, words, begun),
         Command::Run(flags) => run::run(&flags, words, begun),
-        Command::Plan(plan) => plan::plan(&plan),
-        Command::Audit(audit) => audit::audit(&audit),
+        Command::Plan(plan) => plan::plan(&plan, words),
+        Command::Audit(audit) => audit::audit(&audit, words),
         Command::Check(check) => check::check(&check),
         Command::Schema { which } => texts::schema(which),
         Command::Explain { what } => texts::explain(what.as_deref()),

@@ -17,6 +17,7 @@ mod reader;
 pub mod rootfs;
 pub mod scalar;
 pub mod security;
+mod shell;
 pub mod streams;
 pub mod tmpfs;
 pub mod ulimits;
@@ -87,10 +88,13 @@ pub struct Manifest {
     #[serde(default = "default::rootfs")]
     #[schemars(example = &"./rootfs", example = json!({"path": "./rootfs", "write": "none"}))]
     pub rootfs: Rootfs,
-    /// What runs: a list of program and arguments, or a text for `/bin/sh -c`.
+    /// What runs: a list of program and arguments, or a text for `/bin/sh -c`. A text gets `args`
+    /// as `$1`, `$2` and so on, and goes on after a command that fails unless it begins with
+    /// `set -e`.
     #[schemars(example = &["echo", "hello"], example = &"make && make test")]
     pub command: Command,
-    /// Arguments appended to the command; `up FILE -- …` appends more.
+    /// Arguments appended to the command; `up FILE -- …` appends more. A text gets them as `$1`,
+    /// `$2` and so on, all of them as `"$@"`, and must use them.
     #[serde(default)]
     #[schemars(example = &["--verbose"])]
     pub args: Vec<String>,
@@ -288,7 +292,8 @@ impl Manifest {
         let Value::Map(entries) = &mut root.value else { return None };
         entries.retain(|entry| !faulty.contains(&entry.key));
         if entries.iter().all(|entry| entry.key != "command") {
-            entries.push(Entry::text("command", "x"));
+            // Any will do, whatever arguments there are.
+            entries.push(Entry::text("command", "\"$@\""));
         }
         reader::read_root(&root).ok().map(|manifest| (manifest, faulty))
     }

@@ -645,9 +645,28 @@ fn what_is_set_and_nowhere_asked_for_is_refused() {
     let file =
         temp.write("m.yaml", "vars: {VERSION: {default: '1'}}\ncommand: [echo, '${VERSION}']\n");
     let ran = run(sixdocker().arg("up").arg(&file).args(["--set", "VERSOIN=2"])).expect(125);
-    _ = ran.says("`--set VERSOIN`").says("did you mean `VERSION`?");
+    let ran = ran.says("`--set VERSOIN`").says("did you mean `VERSION`?");
+    assert!(ran.stderr.starts_with("command line:1:"), "{}", ran.stderr);
+    assert!(ran.stderr.contains(" ^^^^^^^^^\n"), "{}", ran.stderr);
+    run(sixdocker().arg("up").arg(&file).args(["--set", "VERS=2"])).expect(125);
     let ran = run(sixdocker().arg("up").arg(&file).args(["--set", "VERSION=2"])).expect(0);
     assert_eq!(ran.stdout, "2\n");
+}
+
+/// A text gets its arguments only where it asks for them.
+#[test]
+fn arguments_that_a_text_drops_are_refused() {
+    let temp = Temp::new();
+    let up = |text: &str, words: &[&str]| {
+        let file = temp.write("m.yaml", text);
+        run(sixdocker().arg("up").arg(&file).args(words))
+    };
+    let ran = up("command: echo hi\n", &["--", "V=1", "b"]).expect(125).says("[contradiction]");
+    assert!(ran.stderr.starts_with("command line:1:"), "{}", ran.stderr);
+    assert!(ran.stderr.contains(" ^^^^^\n"), "{}", ran.stderr);
+    assert_eq!(up("command: echo \"$@\"\n", &["--", "V=1", "b"]).expect(0).stdout, "V=1 b\n");
+    assert_eq!(up("command: [echo]\n", &["--", "V=1"]).expect(0).stdout, "V=1\n");
+    assert_eq!(up("command: echo hi\n", &["--"]).expect(0).stdout, "hi\n");
 }
 
 /// An ordinary user has no control group on cgroup v1, and may have one on v2.

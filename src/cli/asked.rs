@@ -64,11 +64,17 @@ impl Asked {
 
     /// Reads the manifest that the command line names, with what it says besides. Where that is
     /// refused, everything is told that is wrong with it on `host`, or else on this machine.
-    pub(super) fn given(given: &Given, host: Option<&Host>) -> Result<Self, Box<Refused>> {
+    pub(super) fn given(
+        given: &Given,
+        words: &[OsString],
+        host: Option<&Host>,
+    ) -> Result<Self, Box<Refused>> {
         let source = open(&given.file)?;
         let (base, stem) = home(&given.file);
-        if let Some(problem) = unused(&given.set, &source.text) {
-            return Err(refused(source, None, vec![problem]));
+        if let Some((typed, problem)) = unused(&given.set, &source.text) {
+            let line = Line::beside(words, Vec::new());
+            let at = Place::Bytes(line.word(&typed));
+            return Err(refused(line.source(), None, vec![Problem { at, ..problem }]));
         }
         let variables = variables(&given.set, &source.text);
         let around = Circumstances { variables, host: host.cloned() };
@@ -87,6 +93,11 @@ impl Asked {
                 Some(word) => asked.manifest.args.push(word.to_owned()),
                 None => return Err(asked.not_text(&word.to_string_lossy())),
             }
+        }
+        if asked.manifest.drops_arguments() {
+            let line = Line::beside(words, Vec::new());
+            let at = Place::Bytes(line.last(given.args.len()));
+            return Err(refused(line.source(), None, vec![Manifest::dropped(at)]));
         }
         Ok(asked)
     }
@@ -149,10 +160,14 @@ impl Asked {
 
     /// The manifest that the command line names, and the machine: the recorded one, or this.
     /// What is wrong with either has been told where there is none.
-    pub(super) fn on_host(given: &Given, recorded: Option<&Path>) -> Option<(Self, Host)> {
+    pub(super) fn on_host(
+        given: &Given,
+        words: &[OsString],
+        recorded: Option<&Path>,
+    ) -> Option<(Self, Host)> {
         let recorded = recorded.map(super::plan::recorded).transpose();
         let recorded = recorded.map_err(|text| output::complain(&text)).ok()?;
-        let asked = Self::given(given, recorded.as_ref());
+        let asked = Self::given(given, words, recorded.as_ref());
         let asked = asked.map_err(|refused| refused.complain()).ok()?;
         let host = recorded.unwrap_or_else(|| asked.host());
         Some((asked, host))
@@ -289,11 +304,13 @@ pub(super) fn home(file: &OsStr) -> (PathBuf, String) {
     (base.unwrap_or(Path::new(".")).to_owned(), stem)
 }
 
-/// What is set and nowhere asked for: a typo, most likely.
-pub(super) fn unused(set: &[(String, String)], text: &str) -> Option<Problem> {
-    let (name, _) = set.iter().find(|(name, _)| !text.contains(name.as_str()))?;
+/// What is set and nowhere asked for, as it was typed: a typo, most likely.
+fn unused(set: &[(String, String)], text: &str) -> Option<(String, Problem)> {
+    let part = |c: char| c.is_alphanumeric() || c == '_';
+    let words: Vec<&str> = text.split(|c| !part(c)).collect();
+    let (name, value) = set.iter().find(|(name, _)| !words.contains(&name.as_str()))?;
     let asked = text.split("${").skip(1).map(|rest| {
-        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let end = rest.find(|c| !part(c)).unwrap_or(rest.len());
         rest.get(..end).unwrap_or_default()
     });
     let near = asked
@@ -305,7 +322,7 @@ pub(super) fn unused(set: &[(String, String)], text: &str) -> Option<Problem> {
         |(_, known)| format!("did you mean `{known}`?"),
     );
     let text = format!("`--set {name}` sets what the manifest asks for nowhere");
-    Some(Problem { help: Some(help), ..fault("bad_flag", text) })
+    Some((format!("{name}={value}"), Problem { help: Some(help), ..fault("bad_flag", text) }))
 }
 
 /// What `${NAME}` can be taken from, in a manifest with this text.

@@ -1,5 +1,7 @@
 //! `audit`: how exposed a manifest's sandbox is.
 
+use std::ffi::OsString;
+
 use super::args::{Audit as Args, Format};
 use super::asked::Asked;
 use super::output;
@@ -13,8 +15,8 @@ use crate::source::Pointer;
 const NONE: u8 = 2;
 
 /// Prints every hole and the score. The code is 1 where that is above `--max`.
-pub(super) fn audit(args: &Args) -> u8 {
-    let Some((asked, host)) = Asked::on_host(&args.given, args.host.as_deref()) else {
+pub(super) fn audit(args: &Args, words: &[OsString]) -> u8 {
+    let Some((asked, host)) = Asked::on_host(&args.given, words, args.host.as_deref()) else {
         return NONE;
     };
     let plan = match asked.plan_with_pipes(&host) {

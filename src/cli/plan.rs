@@ -1,5 +1,6 @@
 //! `plan`: what `up` would do.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use super::args::{Format, Plan as Args};
@@ -11,8 +12,8 @@ use crate::render::{Style, tame};
 use crate::source::Pointer;
 
 /// Prints the plan.
-pub(super) fn plan(args: &Args) -> u8 {
-    let Some((asked, host)) = Asked::on_host(&args.given, args.host.as_deref()) else {
+pub(super) fn plan(args: &Args, words: &[OsString]) -> u8 {
+    let Some((asked, host)) = Asked::on_host(&args.given, words, args.host.as_deref()) else {
         return 1;
     };
     match asked.plan(&host) {

@@ -18,7 +18,7 @@ use crate::{cause, execute};
 
 /// Runs the command of a manifest.
 pub(super) fn up(up: &Up, words: &[OsString], begun: Instant) -> u8 {
-    match Asked::given(&up.given, None) {
+    match Asked::given(&up.given, words, None) {
         Ok(mut asked) => {
             if let Some(file) = &up.report {
                 asked.report_to(file, words);

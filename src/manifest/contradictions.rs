@@ -1,6 +1,7 @@
 //! Keys that contradict one another.
 
-use super::{Input, Manifest, Network, RootSource, Sharing, Size, Tty, Write};
+use super::shell::may_use_arguments;
+use super::{Command, Input, Manifest, Network, RootSource, Sharing, Size, Tty, Write};
 use crate::diagnostic::{Place, Problem};
 use crate::source::Pointer;
 
@@ -86,6 +87,9 @@ impl Manifest {
                 "leave one of the two out",
             ));
         }
+        if self.drops_arguments() {
+            found.push(Self::dropped(Place::Value(root.key("args"))));
+        }
         if self.tty == Tty::Yes && self.stdin != Input::Inherit {
             found.push(contradiction(
                 root.key("tty"),
@@ -94,6 +98,22 @@ impl Manifest {
             ));
         }
         found
+    }
+
+    /// Whether there are arguments that the command's text can't use.
+    #[must_use]
+    pub fn drops_arguments(&self) -> bool {
+        let text = matches!(&self.command, Command::Shell(text) if !may_use_arguments(text));
+        text && !self.args.is_empty()
+    }
+
+    /// Arguments that nobody would see.
+    pub(crate) fn dropped(at: Place) -> Problem {
+        let text = "the text of `command` uses no argument, and would be run without them";
+        let help = "write `\"$@\"` where they belong in the text, as in `make \"$@\"`, or write \
+                    `command` as a list, as in `[make, test]`";
+        let label = "used nowhere".to_owned();
+        Problem { at, label, ..contradiction(Pointer::root(), text, help) }
     }
 
     fn of_files(&self) -> Vec<Problem> {

@@ -71,7 +71,7 @@ impl Line {
     }
 
     /// Where this was typed: a word by itself, or the end of one such as `--memory=100x`.
-    pub(super) fn word(&self, typed: &str) -> Range<usize> {
+    pub(in crate::cli) fn word(&self, typed: &str) -> Range<usize> {
         let whole = self.words.iter().find(|(word, _)| word == typed);
         let end = || self.words.iter().find(|(word, _)| !typed.is_empty() && word.ends_with(typed));
         match (whole, end()) {
@@ -83,6 +83,12 @@ impl Line {
             }
             (None, None) => self.whole(),
         }
+    }
+
+    /// Where the last `count` words stand.
+    pub(in crate::cli) fn last(&self, count: usize) -> Range<usize> {
+        let first = self.words.len().checked_sub(count).and_then(|n| self.words.get(n));
+        first.map_or_else(|| self.whole(), |(_, range)| range.start..self.text.len())
     }
 
     fn whole(&self) -> Range<usize> {

@@ -163,7 +163,9 @@ impl<'s> Walk<'s> {
             let help = match key {
                 _ if !stands(ours, entries) => self.called(key, ours, same),
                 // Docker appends the one to the other.
-                "entrypoint" => "it is called `command` here, and what docker calls `command` is `args`".into(),
+                "entrypoint" => {
+                    "it is called `command` here, and what docker calls `command` is `args`".into()
+                }
                 _ => format!("it is called `{ours}` here, and {ALREADY}"),
             };
             let fault = fault.help(help);
