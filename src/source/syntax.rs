@@ -24,7 +24,11 @@ impl Stopped<'_> {
             ErrorKind::RecursionLimitExceeded => too_deep(self.character(at)),
             ErrorKind::DirectiveDisallowed => directive(self.line(at)),
             ErrorKind::UnknownQuotedScalarEscape => self.escape(at),
-            kind => self.unclosed(at, kind).unwrap_or_else(|| self.other(at, kind)),
+            kind => {
+                let variable = self.bare_variable(at);
+                let found = variable.or_else(|| self.unclosed(at, kind));
+                found.unwrap_or_else(|| self.other(at, kind))
+            }
         }
     }
 
@@ -53,6 +57,27 @@ impl Stopped<'_> {
         let rest = &self.text[self.line(at)];
         let end = rest.find([' ', ',', ']', '}', '#']).unwrap_or(rest.len());
         if end == 0 { self.character(at) } else { at..at + end }
+    }
+
+    /// A `${…}` between brackets, whose own bracket the parser takes for one of YAML's.
+    fn bare_variable(&self, at: usize) -> Option<Problem> {
+        let (before, after) = self.text.split_at(at);
+        if self.open.is_empty() || !before.ends_with('$') || !after.starts_with('{') {
+            return None;
+        }
+        let ends = |c: char| c.is_whitespace() || "[]{},\"'".contains(c);
+        let start = before.trim_end_matches(|c| !ends(c)).len();
+        let mut inside = false;
+        let beyond = |c: char| {
+            let was_inside = inside;
+            inside = c == '{' || inside && c != '}';
+            c == '\n' || !was_inside && !inside && ends(c)
+        };
+        let end = at + after.find(beyond).unwrap_or(after.len());
+        let text = &self.text[start..end];
+        let quote = if text.contains(['"', '\\']) { '\'' } else { '"' };
+        let help = format!("quote it: `{quote}{text}{quote}`");
+        Some(not_yaml(start..end, "a variable without quotes", &help))
     }
 
     /// A quote or a bracket that is not closed before `at`.
