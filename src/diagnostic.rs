@@ -11,6 +11,8 @@ pub enum Place {
     Value(Pointer),
     /// At the key of a mapping's entry.
     Key(Pointer),
+    /// At these bytes of a value.
+    Part(Pointer, Range<usize>),
     /// At these bytes of the text, where no value could be read.
     Bytes(Range<usize>),
 }
@@ -19,9 +21,15 @@ impl Place {
     /// Whether it is at a value, or in it.
     #[must_use]
     pub fn is_in(&self, pointer: &Pointer) -> bool {
+        self.pointer().is_some_and(|at| at.is_in(pointer))
+    }
+
+    /// The value that it is at, or in.
+    #[must_use]
+    pub fn pointer(&self) -> Option<&Pointer> {
         match self {
-            Self::Value(at) | Self::Key(at) => at.is_in(pointer),
-            Self::Bytes(_) => false,
+            Self::Value(at) | Self::Key(at) | Self::Part(at, _) => Some(at),
+            Self::Bytes(_) => None,
         }
     }
 }

@@ -174,7 +174,7 @@ codes! {
         "Check the path; standard input is `-`.";
     "unset_variable": "A variable has no value.",
         "An empty text in its place would be another manifest.",
-        "Set it with `--set`, in `vars`, in the environment, or write `${NAME:-default}`.";
+        "Set it with `--set`, in `vars`, in the environment, or write `${NAME:-default}`. What the shell inside is to replace has two dollars: `$${NAME}`.";
     "userns_forbidden": "The host does not let the caller make a user namespace.",
         "Without one, an ordinary user can't have a sandbox.",
         "`sixdocker doctor` tells which setting forbids it, and the command that allows it.";

@@ -4,7 +4,8 @@
 //! substituted in keys, nor in `vars`, `$schema` and `x-…`.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use serde::Deserializer;
 
@@ -59,7 +60,7 @@ pub(super) fn substitute<'d>(
     }
     let vars = declared(document.root());
     let problems = unknown_settings(&vars, variables);
-    let mut substitution = Substitution { vars, variables, problems };
+    let mut substitution = Substitution { document, vars, variables, problems };
     let mut root = document.root().clone();
     if let Value::Map(entries) = &mut root.value {
         for entry in entries.iter_mut().filter(|entry| !is_verbatim(&entry.key)) {
@@ -107,7 +108,11 @@ fn unknown_settings(vars: &BTreeMap<String, Option<Var>>, variables: &Variables)
     unknown.map(problem).collect()
 }
 
+/// What is wrong with a `${…}`, and which part of the text it is.
+type Misfit = (Range<usize>, Fault);
+
 struct Substitution<'v> {
+    document: &'v Document,
     vars: BTreeMap<String, Option<Var>>,
     variables: &'v Variables,
     problems: Vec<Problem>,
@@ -121,10 +126,9 @@ impl Substitution<'_> {
                 match self.text(&scalar.text) {
                     Ok(Some(text)) => node.value = Value::Scalar(substituted(text)),
                     Ok(None) => scalar.text = scalar.text.replace("$$", "$"),
-                    Err(fault) => {
-                        if fault.code != UNREAD {
-                            self.problems.push(fault.problem(Place::Value(at.clone())));
-                        }
+                    Err(faults) => {
+                        let text = std::mem::take(&mut scalar.text);
+                        self.refuse(faults, &text, &node.span, at);
                         node.value = Value::Unknown;
                     }
                 }
@@ -143,34 +147,78 @@ impl Substitution<'_> {
         }
     }
 
-    /// The text with its variables replaced, if it has any.
-    fn text(&self, text: &str) -> Result<Option<String>, Fault> {
+    /// The text with its variables replaced, if it has any; or what is wrong with each of them.
+    fn text(&self, text: &str) -> Result<Option<String>, Vec<Misfit>> {
         let (mut rest, mut whole, mut any) = (text, String::new(), false);
-        while let Some(at) = rest.find('$') {
+        let mut faults = Vec::new();
+        while let Some(at) = rest.find('$').filter(|_| faults.len() <= MOST) {
             whole.push_str(&rest[..at]);
             let after = &rest[at + 1..];
             if let Some(after) = after.strip_prefix('$') {
                 whole.push('$');
                 rest = after;
-            } else if let Some(inner) = after.strip_prefix('{') {
-                let end = inner.find('}').ok_or_else(|| unclosed(text))?;
-                whole.push_str(&self.reference(&inner[..end])?);
-                (rest, any) = (&inner[end + 1..], true);
+            } else if after.starts_with('{') {
+                let start = text.len() - rest.len() + at;
+                let length = length(&text[start..]);
+                match self.reference(&text[start..start + length]) {
+                    Ok(value) => whole.push_str(&value),
+                    Err(fault) => faults.push((start..start + length, fault)),
+                }
+                (rest, any) = (&text[start + length..], true);
             } else {
                 whole.push('$');
                 rest = after;
             }
         }
         whole.push_str(rest);
-        Ok(any.then_some(whole))
+        if faults.is_empty() { Ok(any.then_some(whole)) } else { Err(faults) }
     }
 
-    /// The value of what stands in the braces.
-    fn reference(&self, inner: &str) -> Result<String, Fault> {
-        let split = inner.find([':', '-', '?']).unwrap_or(inner.len());
-        let (name, operator) = inner.split_at(split);
+    /// Tells what is wrong with variables in `text`, each thing once and where it is written.
+    fn refuse(&mut self, faults: Vec<Misfit>, text: &str, span: &Range<usize>, at: &Pointer) {
+        let dollars = self.document.dollars(span);
+        // Some may be written as escapes: then nobody knows which is which.
+        let alike = dollars.len() == text.matches('$').count();
+        let place = |part: &Range<usize>| {
+            let before = text[..part.start].matches('$').count();
+            match dollars.get(before).filter(|_| alike) {
+                Some(start) => Place::Part(at.clone(), *start..start + part.len()),
+                None => Place::Value(at.clone()),
+            }
+        };
+        let is_command = at.is_in(&Pointer::root().key("command"));
+        let mut told = BTreeSet::new();
+        for (part, mut fault) in faults {
+            let told = !told.insert(fault.text.clone()) || self.problems.len() > MOST;
+            if told || fault.code == UNREAD {
+                continue;
+            }
+            let written = &text[part.clone()];
+            let undeclared = fault.code == "unset_variable" && !self.declares(written);
+            if let Some(help) = fault.help.as_mut().filter(|_| is_command && undeclared) {
+                *help = format!("if it is the shell's own, write `${written}`; or {help}");
+            }
+            self.problems.push(fault.problem(place(&part)));
+        }
+    }
+
+    /// Whether `vars` has the variable of a `${…}`.
+    fn declares(&self, written: &str) -> bool {
+        let inner = written.trim_start_matches("${");
+        self.vars.keys().any(|name| inner.strip_prefix(name.as_str()).is_some_and(ends_name))
+    }
+
+    /// The value of `${…}`.
+    fn reference(&self, whole: &str) -> Result<String, Fault> {
+        if whole.starts_with("${{") {
+            return Err(of_github(whole));
+        }
+        let inner = whole.strip_prefix("${").and_then(|inner| inner.strip_suffix('}'));
+        let inner = inner.ok_or_else(unclosed)?;
+        let end = inner.char_indices().find(|(at, _)| ends_name(&inner[*at..]));
+        let (name, operator) = inner.split_at(end.map_or(inner.len(), |(at, _)| at));
         if !is_name(name) {
-            return Err(bad_name(inner, name));
+            return Err(bad_name(whole));
         }
         let value = self.value(name)?;
         match (value, operator.get(..2), operator.get(2..)) {
@@ -178,7 +226,7 @@ impl Substitution<'_> {
             (Some(value), Some(":-" | ":?"), _) if !value.is_empty() => Ok(value),
             (_, Some(":-"), Some(default)) => Ok(default.to_owned()),
             (_, Some(":?"), Some(message)) => Err(required(name, message)),
-            _ => Err(bad_operator(name, operator)),
+            _ => Err(bad_operator(whole, name, operator)),
         }
     }
 
@@ -207,12 +255,15 @@ impl Substitution<'_> {
             format!("the variable `{name}` is not set"),
             format!("`{name}` is not set"),
         );
-        let known = self
-            .vars
-            .keys()
-            .map(String::as_str)
-            .chain(self.variables.environment.keys().map(String::as_str))
-            .filter(|known| *known != name);
+        if self.vars.contains_key(name) {
+            let help = format!("give it with `--set {name}=…`, or write a `default` in `vars`");
+            return fault.help(help);
+        }
+        // To a name of one or two letters, any other is near.
+        let like =
+            |known: &&str| known.eq_ignore_ascii_case(name) || name.len().min(known.len()) > 2;
+        let known = self.vars.keys().chain(self.variables.environment.keys());
+        let known = known.map(String::as_str).filter(like);
         match Meant::among(name, known).only() {
             Some(known) => fault.help(format!("did you mean `${{{known}}}`?")),
             None => fault.help(format!(
@@ -228,24 +279,47 @@ fn substituted(text: String) -> Scalar {
     Scalar { text, style: Style::Substituted, kind }
 }
 
-fn unclosed(text: &str) -> Fault {
-    Fault::new("bad_variable", format!("`${{` is never closed in {}", shown(text)), "never closed")
+fn unclosed() -> Fault {
+    Fault::new("bad_variable", "a `${` is never closed", "never closed")
         .help("close it by `}`; a dollar that stands for itself is written `$$`")
 }
 
-fn bad_name(inner: &str, name: &str) -> Fault {
-    let text = match name {
-        "" => format!("`${{{inner}}}` names no variable"),
-        _ => format!("{} is no name of a variable", shown(name)),
-    };
-    Fault::new("bad_variable", text, "no variable")
-        .help("write `${NAME}`; a dollar that stands for itself is written `$$`")
+/// What GitHub replaces in its workflows alone.
+fn of_github(whole: &str) -> Fault {
+    let text = format!("{} is GitHub's own, and is not replaced here", shown(whole));
+    Fault::new("bad_variable", text, "GitHub's own").help(
+        "let the workflow set a variable, by its `env` or by `--set NAME=…`, and write `${NAME}`",
+    )
 }
 
-fn bad_operator(name: &str, operator: &str) -> Fault {
+fn bad_name(whole: &str) -> Fault {
+    Fault::new("bad_variable", format!("{} names no variable", shown(whole)), "no variable")
+        .help(format!("write `${{NAME}}`; {}", kept(whole)))
+}
+
+fn bad_operator(whole: &str, name: &str, operator: &str) -> Fault {
     let text = format!("{} after the name `{name}` is not known", shown(operator));
-    Fault::new("bad_variable", text, "unknown form")
-        .help(format!("write `${{{name}:-default}}` or `${{{name}:?message}}`"))
+    let help = format!("write `${{{name}:-default}}` or `${{{name}:?message}}`; {}", kept(whole));
+    Fault::new("bad_variable", text, "unknown form").help(help)
+}
+
+/// How a `${…}` is written that the shell inside is to replace.
+fn kept(whole: &str) -> String {
+    match whole.len() {
+        ..=40 => format!("the shell's own is written `${whole}`"),
+        _ => "a dollar that stands for itself is written `$$`".to_owned(),
+    }
+}
+
+/// Whether no name goes on with this text.
+fn ends_name(rest: &str) -> bool {
+    !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// The length of the `${…}` that a text begins with; of its beginning, where it has no end.
+fn length(text: &str) -> usize {
+    let double = text.find("}}").filter(|_| text.starts_with("${{")).map(|at| at + 2);
+    double.or_else(|| text.find('}').map(|at| at + 1)).unwrap_or(2)
 }
 
 fn required(name: &str, message: &str) -> Fault {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::Position;
-use crate::diagnostic::{Place, Problem};
+use crate::diagnostic::Problem;
 use crate::source::{Document, Pointer, Source};
 
 /// One problem as JSON.
@@ -42,10 +42,7 @@ fn item(problem: &Problem, source: &Source, document: Option<&Document>) -> Item
         column,
         end: Position::of(&source.text, span.end),
         bytes: [span.start, span.end],
-        pointer: match &problem.at {
-            Place::Value(pointer) | Place::Key(pointer) => Some(pointer.clone()),
-            Place::Bytes(_) => None,
-        },
+        pointer: problem.at.pointer().cloned(),
         help: problem.help.clone(),
         fix: problem.fix.clone(),
     }

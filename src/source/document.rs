@@ -24,6 +24,8 @@ const FAULTS: usize = diagnostic::MOST + 1;
 #[derive(Clone, Debug)]
 pub struct Document {
     root: Node,
+    /// The bytes at which a dollar stands in the text.
+    dollars: Vec<usize>,
     /// Faults that did not stand in the way of a tree.
     faults: Vec<Problem>,
 }
@@ -40,7 +42,10 @@ impl Document {
         }
         let mut reading = Reading::new(&source.text, faults);
         match reading.document() {
-            Ok(root) => Ok(Self { root, faults: reading.faults }),
+            Ok(root) => {
+                let dollars = source.text.match_indices('$').map(|(at, _)| at).collect();
+                Ok(Self { root, dollars, faults: reading.faults })
+            }
             Err(problem) => Err(reading.ended_by(*problem)),
         }
     }
@@ -48,7 +53,7 @@ impl Document {
     /// The same text's tree with other values in it.
     #[must_use]
     pub fn with_root(&self, root: Node) -> Self {
-        Self { root, faults: self.faults.clone() }
+        Self { root, ..self.clone() }
     }
 
     #[must_use]
@@ -66,7 +71,7 @@ impl Document {
     #[must_use]
     pub fn span(&self, place: &Place) -> Range<usize> {
         match place {
-            Place::Bytes(span) => span.clone(),
+            Place::Bytes(span) | Place::Part(_, span) => span.clone(),
             Place::Value(pointer) => self.find(pointer).1.span.clone(),
             Place::Key(pointer) => {
                 let (key, node) = self.find(pointer);
@@ -75,12 +80,22 @@ impl Document {
         }
     }
 
+    /// The byte of each dollar that is written within `span`.
+    #[must_use]
+    pub fn dollars(&self, span: &Range<usize>) -> &[usize] {
+        let [start, end] =
+            [span.start, span.end].map(|end| self.dollars.partition_point(|at| *at < end));
+        self.dollars.get(start..end).unwrap_or_default()
+    }
+
     /// The key at the root that a place stands under.
     #[must_use]
     pub fn root_key(&self, place: &Place) -> Option<String> {
         let at = match place {
-            Place::Value(pointer) | Place::Key(pointer) => return pointer.parts().next(),
             Place::Bytes(span) => span.start,
+            Place::Value(pointer) | Place::Key(pointer) | Place::Part(pointer, _) => {
+                return pointer.parts().next();
+            }
         };
         let Value::Map(entries) = &self.root.value else { return None };
         let holds = |entry: &&Entry| (entry.key_span.start..entry.value.span.end).contains(&at);

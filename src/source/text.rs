@@ -22,7 +22,7 @@ pub(super) fn faults(source: &Source, limit: usize) -> Vec<Problem> {
     let odd = text.char_indices().filter_map(|(at, c)| fault(at, c));
     faults.extend(odd.take(limit));
     faults.sort_by_key(|fault| match &fault.at {
-        Place::Bytes(span) => span.start,
+        Place::Bytes(span) | Place::Part(_, span) => span.start,
         Place::Value(_) | Place::Key(_) => 0,
     });
     faults.truncate(limit);

@@ -39,10 +39,7 @@ impl Line {
     /// Whether it was here that a value was asked for.
     pub(in crate::cli) fn asked_for(&self, place: &Place) -> bool {
         let marked = |pointer: &Pointer| self.marks.iter().any(|(mark, _)| pointer.is_in(mark));
-        match place {
-            Place::Value(pointer) | Place::Key(pointer) => !self.beside || marked(pointer),
-            Place::Bytes(_) => !self.beside,
-        }
+        !self.beside || place.pointer().is_some_and(marked)
     }
 
     /// The line as a text of its own.
@@ -52,10 +49,7 @@ impl Line {
 
     /// The same problem, at the word that asked for the value.
     pub(in crate::cli) fn place(&self, problem: &Problem) -> Problem {
-        let at = match &problem.at {
-            Place::Value(pointer) | Place::Key(pointer) => self.asked(pointer),
-            Place::Bytes(_) => self.whole(),
-        };
+        let at = problem.at.pointer().map_or_else(|| self.whole(), |at| self.asked(at));
         Problem { at: Place::Bytes(at), fix: None, ..problem.clone() }
     }
 
