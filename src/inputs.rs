@@ -7,6 +7,7 @@ mod look;
 mod reader;
 
 pub use look::environment;
+pub(crate) use look::hint;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 pub use document::Document;
 pub use flow::{flow, mapping};
+pub(crate) use syntax::parted;
 pub use text::acts;
 pub use tree::{Entry, Kind, Node, Scalar, Style, Value};
 

@@ -260,7 +260,21 @@ pub(super) fn open(file: &OsStr) -> Result<Source, Box<Refused>> {
         _ = sys::supervise::set_nonblocking(opened.as_fd(), false);
         Source::read(&*name, opened)
     };
-    read().map_err(|error| unreadable(&name, &error.to_string()))
+    read().map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => not_there(&name),
+        _ => unreadable(&name, &error.to_string()),
+    })
+}
+
+/// No file has this name.
+fn not_there(name: &str) -> Box<Refused> {
+    let path = std::path::absolute(name).ok();
+    let hint = path.and_then(|path| crate::inputs::hint(&path)).unwrap_or_else(|| {
+        "name the YAML file that describes the sandbox; `sixdocker run` takes flags instead".into()
+    });
+    let problem =
+        Problem { help: Some(hint), ..fault("unreadable", "there is no such file".into()) };
+    Box::new(Refused { source: Source::new(name, ""), document: None, problems: vec![problem] })
 }
 
 /// What a thing is that is no file.

@@ -387,7 +387,7 @@ fn found(path: &Path) -> Found {
 }
 
 /// Why nothing is at `path`, or which path may have been meant.
-fn hint(path: &Path) -> Option<String> {
+pub(crate) fn hint(path: &Path) -> Option<String> {
     if let Ok(to) = std::fs::read_link(path) {
         return Some(format!("it is a symbolic link to {}, where nothing is", to.display()));
     }

@@ -25,8 +25,8 @@ impl Stopped<'_> {
             ErrorKind::DirectiveDisallowed => directive(self.line(at)),
             ErrorKind::UnknownQuotedScalarEscape => self.escape(at),
             kind => {
-                let variable = self.bare_variable(at);
-                let found = variable.or_else(|| self.unclosed(at, kind));
+                let slip = self.bare_variable(at).or_else(|| self.slip(at, kind));
+                let found = slip.or_else(|| self.unclosed(at, kind));
                 found.unwrap_or_else(|| self.other(at, kind))
             }
         }
@@ -78,6 +78,46 @@ impl Stopped<'_> {
         let quote = if text.contains(['"', '\\']) { '\'' } else { '"' };
         let help = format!("quote it: `{quote}{text}{quote}`");
         Some(not_yaml(start..end, "a variable without quotes", &help))
+    }
+
+    /// A line that the parser took for something else than what was meant.
+    fn slip(&self, at: usize, kind: &ErrorKind) -> Option<Problem> {
+        use ErrorKind as K;
+        let kinds = matches!(
+            kind,
+            K::SimpleKeyExpected | K::MappingValueNotAllowed | K::ExpectedBlockSequenceEntry
+        );
+        if !kinds || !self.open.is_empty() {
+            return None;
+        }
+        let start = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let before = self.text[..start].trim_end();
+        let last = before.rfind('\n').map_or(0, |newline| newline + 1);
+        if self.begins_line(at) && begins_block(&self.text[last..before.len()]) {
+            let label = "not indented below the `|` or `>` before it";
+            let help =
+                "indent each line of the text deeper than the key or item that it belongs to";
+            return Some(not_yaml(self.line(at), label, help));
+        }
+        if self.text.starts_with("#!") {
+            let help =
+                "a manifest holds keys; the lines of a script can stand below `KEY: |`, indented";
+            return Some(not_yaml(self.line(at), "a script stands here", help));
+        }
+        // A plain text goes on in the next line, so that the parser stops there.
+        let column = |line: usize| self.text[line..].find(|c| c != ' ');
+        let goes_on = [start, last].into_iter().filter(|line| column(*line) == column(start));
+        goes_on.into_iter().find_map(|line| self.glued(line))
+    }
+
+    /// A key without a blank behind its colon, in the line that begins at `line`.
+    fn glued(&self, line: usize) -> Option<Problem> {
+        let text = self.text[line..].lines().next()?;
+        let word = text.trim_start();
+        let parted = parted(word)?;
+        let start = line + text.len() - word.len();
+        let help = format!("write `{parted}`");
+        Some(not_yaml(self.line(start), "no blank behind the colon", &help))
     }
 
     /// A quote or a bracket that is not closed before `at`.
@@ -260,6 +300,23 @@ impl Stopped<'_> {
         let before = self.text[..at].rsplit('\n').next().unwrap_or_default();
         before.chars().all(|c| c == ' ')
     }
+}
+
+/// Whether a line ends in `|` or `>`, which begin a text of several lines.
+fn begins_block(line: &str) -> bool {
+    let line = line.split(" #").next().unwrap_or_default().trim_end();
+    let line = line.trim_end_matches(|c: char| c.is_ascii_digit() || "+-".contains(c));
+    let lead = line.strip_suffix(['|', '>']);
+    lead.is_some_and(|lead| lead.is_empty() || lead.ends_with([' ', '\t']))
+}
+
+/// `KEY: VALUE`, where a text is `KEY:VALUE`.
+pub(crate) fn parted(text: &str) -> Option<String> {
+    let (key, value) = text.split_once(':')?;
+    let like_key = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    let fits = !key.is_empty() && key.chars().all(like_key) && !text.contains(": ");
+    let begins = value.starts_with(|c: char| !c.is_whitespace() && !"/:".contains(c));
+    (fits && begins && value.len() <= 80).then(|| format!("{key}: {value}"))
 }
 
 fn not_yaml(at: Range<usize>, label: &str, help: &str) -> Problem {

@@ -7,7 +7,9 @@ use super::super::words;
 use super::{Walk, kind, type_name};
 use crate::diagnostic::{Place, Problem};
 use crate::schema;
-use crate::source::{Entry, Kind, Node, Pointer, Scalar, Style, Value, flow, resolve_plain};
+use crate::source::{
+    Entry, Kind, Node, Pointer, Scalar, Style, Value, flow, parted, resolve_plain,
+};
 
 /// What a later version takes, at the place of a type.
 pub(super) fn later(name: &str, node: &Node) -> Option<Fault> {
@@ -109,6 +111,17 @@ impl<'s> Walk<'s> {
         node: &Node,
         at: &Pointer,
     ) -> Option<String> {
+        let is_item = at.parts().last().is_some_and(|part| part.parse::<usize>().is_ok());
+        if let Some(text) = self.text_as_map(schema, node).filter(|_| is_item) {
+            return Some(text);
+        }
+        let whole = node.scalar().filter(|scalar| scalar.style == Style::Plain);
+        if let Some(parted) = whole.and_then(|scalar| parted(&scalar.text)) {
+            let key = parted.split(':').next().unwrap_or_default();
+            if schema::alternatives(self.schema, schema).iter().any(|one| takes_key(one, key)) {
+                return Some(format!("a blank is missing behind the colon: `{parted}`"));
+            }
+        }
         let lists = typed.iter().any(|one| kind(one) == Some("array"));
         if let Some(text) = node.text().filter(|_| lists && !node.is_substituted()) {
             let item = Node { span: node.span.clone(), value: node.value.clone() };
@@ -117,12 +130,33 @@ impl<'s> Walk<'s> {
                 return Some(format!("write a list: `{}`", flow(&serde_json::json!([text]))));
             }
         }
+        if *at == Pointer::root() {
+            return Some(at_root(node));
+        }
         let example = example(schema)?;
         match at.parts().last().filter(|key| key.parse::<usize>().is_err()) {
             Some(key) => Some(format!("write, for example, `{key}: {example}`")),
-            None if *at == Pointer::root() => None,
             None => Some(format!("write, for example, `{example}`")),
         }
+    }
+
+    /// A text that YAML takes for a mapping, since it holds a colon and a blank.
+    fn text_as_map(&self, schema: &'s Json, node: &Node) -> Option<String> {
+        let Value::Map(entries) = &node.value else { return None };
+        let [Entry { key, key_span, value }] = entries.as_slice() else { return None };
+        if key_span.start != node.span.start {
+            return None;
+        }
+        let value = value.scalar()?.text.as_str();
+        let would_do = |text: &str| {
+            let value = Value::Scalar(Scalar::quoted(text));
+            self.accepts(schema, &Node { span: node.span.clone(), value })
+        };
+        let (text, assignment) = (format!("{key}: {value}"), format!("{key}={value}"));
+        if type_name(schema) == Some("Assignment") && would_do(&assignment) {
+            return Some(format!("write `{assignment}`"));
+        }
+        would_do(&text).then(|| format!("quote it: `{}`", flow(&Json::from(text.trim_end()))))
     }
 
     /// An unknown key, and the keys that it was probably meant to be.
@@ -216,6 +250,22 @@ fn stands(ours: &str, entries: &[Entry]) -> bool {
 }
 
 const ALREADY: &str = "stands there already: keep one of the two";
+
+/// Whether a mapping has this key.
+fn takes_key(schema: &Json, key: &str) -> bool {
+    schema.get("properties").is_some_and(|all| all.get(key).is_some())
+}
+
+/// What to write where the whole file is no mapping.
+fn at_root(node: &Node) -> String {
+    let lead = "a manifest holds keys: write, for example, `command: [echo, hello]`";
+    match node.value {
+        Value::Scalar(_) => {
+            format!("{lead}; the lines of a script can stand below `command: |`, indented")
+        }
+        _ => lead.to_owned(),
+    }
+}
 
 fn all_keys(known: &[&str], root: bool) -> String {
     if root {
