@@ -216,7 +216,7 @@ pub struct Manifest {
 
     /// The network: `none`, `host`, or the path of an existing network namespace.
     #[serde(default = "default::network")]
-    #[schemars(example = &"host", example = &"/run/netns/lab")]
+    #[schemars(example = &"none", example = &"host", example = &"/run/netns/lab")]
     pub network: Network,
     /// More lines of /etc/hosts.
     #[serde(default, deserialize_with = "network::extra_hosts")]
@@ -225,7 +225,7 @@ pub struct Manifest {
 
     /// Whether ids are mapped by a user namespace.
     #[serde(default)]
-    #[schemars(example = &"host")]
+    #[schemars(example = &"auto", example = &"host")]
     pub userns: Userns,
     /// Which namespaces are the sandbox's own.
     #[serde(default)]

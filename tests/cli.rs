@@ -380,6 +380,7 @@ fn what_is_certain_is_mended_in_every_kind() {
             "mounts: [{type: bind, source: /usr, target: /x}]",
         ),
         ("proc: Nwe", "proc: Nwe"),
+        ("network: false", "network: none"),
         ("userns: Auto", "userns: auto"),
     ];
     for (old, new) in cases {
@@ -399,6 +400,8 @@ fn keys_and_codes_are_explained() {
     assert!(ours(&["explain", "unknown_key"]).expect(0).stdout.contains("Why: "));
     ours(&["explain", "limits.memroy"]).expect(1).says("did you mean `limits.memory`?");
     assert!(ours(&["explain", "nofile"]).expect(0).stdout.starts_with("ulimits.nofile"));
+    let page = ours(&["explain", "security.capabilities"]).expect(0).stdout;
+    assert!(page.contains("    NET_RAW "), "{page}");
     ours(&["explain", "size"]).expect(1).says("`rootfs.size`, `mounts.size`");
     ours(&["explain", "volumes"]).expect(1).says("it is called `mounts` here");
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{entry, wrapped};
+use crate::capability::Capability;
 use crate::schema::{self, alternatives};
 use crate::source::flow;
 
@@ -32,6 +33,12 @@ pub(super) fn page(schema: &Value, key: &str, width: usize) -> Option<String> {
     }
     let name = path.clone().next_back().unwrap_or_default();
     facts(&mut out, schema, found, name, width);
+    if found.pointer("/items/$ref").and_then(Value::as_str) == Some("#/$defs/CapabilityName") {
+        out.push_str("\n  Words\n");
+        for capability in Capability::ALL {
+            entry(&mut out, &format!("  {}", capability.word()), capability.allows(), 24, width);
+        }
+    }
     let keys = children(schema, found);
     if !keys.is_empty() {
         out.push_str("\n  Keys\n");

@@ -49,16 +49,16 @@ pub enum Sharing {
 #[serde(deny_unknown_fields, default)]
 pub struct Namespaces {
     /// Process ids; with `host` the command sees the host's processes.
-    #[schemars(example = &"host")]
+    #[schemars(example = &"private", example = &"host")]
     pub pid: Sharing,
     /// System V and POSIX message queues, semaphores and shared memory.
-    #[schemars(example = &"host")]
+    #[schemars(example = &"private", example = &"host")]
     pub ipc: Sharing,
     /// The host name.
-    #[schemars(example = &"host")]
+    #[schemars(example = &"private", example = &"host")]
     pub uts: Sharing,
     /// The view of the control groups.
-    #[schemars(example = &"host")]
+    #[schemars(example = &"private", example = &"host")]
     pub cgroup: Sharing,
     /// The monotonic and boot-time clocks.
     #[schemars(example = &"private")]

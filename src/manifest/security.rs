@@ -380,7 +380,9 @@ fn unknown_capability(text: &str, upper: &str) -> Fault {
     let fault = Fault::value(format!("{} is not a capability", shown(text)), "not a capability");
     let word = upper.strip_prefix("CAP_").unwrap_or(upper);
     if word == "ALL" {
-        return fault.help("each is named: the plan tells what each of them opens");
+        return fault.help(
+            "name each that is needed; `sixdocker explain security.capabilities` lists them",
+        );
     }
     // No fix: a guess must not give a power.
     let meant = Meant::among(word, Capability::ALL.iter().map(|capability| capability.word()));

@@ -87,6 +87,10 @@ impl<'s> Walk<'s> {
         let would_do = |scalar: Scalar| {
             self.accepts(schema, &Node { span: node.span.clone(), value: Value::Scalar(scalar) })
         };
+        let name = type_name(schema).unwrap_or_default();
+        if scalar.kind == Kind::Bool(false) && FOR_NONE.contains(&name) {
+            return Some(("write `none`".to_owned(), "none".to_owned()));
+        }
         let number = matches!(scalar.kind, Kind::Integer(_) | Kind::Float(_) | Kind::Bool(_));
         if number && wants("string") && would_do(Scalar::quoted(&*scalar.text)) {
             let quoted = format!("\"{}\"", scalar.text);
@@ -121,6 +125,10 @@ impl<'s> Walk<'s> {
             if schema::alternatives(self.schema, schema).iter().any(|one| takes_key(one, key)) {
                 return Some(format!("a blank is missing behind the colon: `{parted}`"));
             }
+        }
+        if type_name(schema) == Some("Network") {
+            let help = "write `none`, which has loopback alone, or `host`, the host's own network";
+            return Some(help.to_owned());
         }
         let lists = typed.iter().any(|one| kind(one) == Some("array"));
         if let Some(text) = node.text().filter(|_| lists && !node.is_substituted()) {
@@ -206,7 +214,7 @@ impl<'s> Walk<'s> {
             let first = ours.split('.').next().unwrap_or(ours);
             return (fault.problem(place), vec![first.to_owned()]);
         }
-        if let Some(why) = words::without(key).filter(|_| root) {
+        if let Some(why) = words::without(key).filter(|_| root || key == "cap_drop") {
             let command = (key == "services").then(|| "command".to_owned());
             return (fault.help(why).problem(place), command.into_iter().collect());
         }
@@ -243,6 +251,9 @@ impl<'s> Walk<'s> {
         }
     }
 }
+
+/// Types in which `none` is what `false` says.
+const FOR_NONE: [&str; 5] = ["Network", "Input", "Output", "ErrorOutput", "Proc"];
 
 /// Whether a mapping has the key that another of its keys was meant to be.
 fn stands(ours: &str, entries: &[Entry]) -> bool {
