@@ -128,6 +128,9 @@ impl Asked {
     /// What the manifest names outside itself.
     pub(super) fn look(&self) -> Inputs {
         let mut inputs = Inputs::look(&self.manifest, &self.base, &self.stem);
+        if self.is_typed() {
+            inputs.of_flags();
+        }
         // It matters only where commands write.
         if let Some(file) = self.file.as_ref().filter(|_| self.manifest.written().count() > 0) {
             inputs.lie_in(file);

@@ -108,7 +108,7 @@ codes! {
         "Add it; `sixdocker explain KEY` shows examples.";
     "missing_path": "There is nothing at a path.",
         "A bind of what is not there would be an empty place inside.",
-        "Paths are relative to the manifest's directory; `optional: true` lets a mount be missing.";
+        "Relative paths start from the manifest's directory, and those of flags from the caller's. `optional: true`, in the long form, lets a mount be missing.";
     "more_faults": "There are more faults than are told.",
         "Nobody reads hundreds of faults, and most of them would have one cause.",
         "Mend the first ones, and check again.";

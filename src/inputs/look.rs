@@ -22,6 +22,9 @@ use crate::sys;
 /// A path stays relative where the kernel knows no path to the current directory.
 const LOST: &str = "the directory that the caller is in was removed, or is out of its reach";
 
+const RELATIVE: &str = "relative paths are relative to the manifest's own directory";
+const OPTIONAL: &str = "`optional: true`, in the long form, lets a mount be missing";
+
 /// No text that a manifest names is longer.
 const LONGEST: u64 = 1024 * 1024;
 
@@ -88,11 +91,36 @@ impl Inputs {
         }
     }
 
-    fn see(&mut self, path: &Path) {
-        let path = self.place(path);
+    fn see(&mut self, written: &Path) {
+        let path = self.place(written);
         if !self.paths.contains_key(&path) {
             let found = found(&path);
             self.note(path, found);
+            self.explain_base(written);
+        }
+    }
+
+    /// Where nothing is at a relative path and nothing is known that was meant: what it starts from.
+    fn explain_base(&mut self, written: &Path) {
+        if written.is_relative() && !self.hints.contains_key(&self.place(written)) {
+            self.advise(written, RELATIVE);
+        }
+    }
+
+    /// Adds to what is said where nothing is at a path.
+    fn advise(&mut self, written: &Path, advice: &str) {
+        let path = self.place(written);
+        if self.paths.get(&path) == Some(&Found::Missing) {
+            let hint = self.hints.entry(path).or_default();
+            if hint.contains(advice) {
+                return;
+            }
+            let comma = match hint.chars().next_back() {
+                None => "",
+                Some('?') => " ",
+                Some(_) => "; ",
+            };
+            *hint += &format!("{comma}{advice}");
         }
     }
 
@@ -103,8 +131,8 @@ impl Inputs {
         self.paths.insert(path, found);
     }
 
-    fn read(&mut self, path: &Path) {
-        let path = self.place(path);
+    fn read(&mut self, written: &Path) {
+        let path = self.place(written);
         if matches!(self.paths.get(&path), Some(Found::File(Some(_)))) {
             return;
         }
@@ -118,6 +146,7 @@ impl Inputs {
             other => other,
         };
         self.note(path, found);
+        self.explain_base(written);
     }
 
     fn note(&mut self, path: PathBuf, found: Found) {
@@ -243,7 +272,7 @@ impl Inputs {
     fn mounts(&mut self, manifest: &Manifest) {
         for mount in &manifest.mounts {
             match &mount.kind {
-                MountKind::Bind { source, .. } => self.see(source),
+                MountKind::Bind { source, .. } => self.source(source),
                 MountKind::Overlay { lower, upper, work, .. } => {
                     lower.iter().chain(upper).chain(work).for_each(|path| self.see(path));
                 }
@@ -251,6 +280,33 @@ impl Inputs {
                 _ => {}
             }
         }
+    }
+
+    fn source(&mut self, written: &Path) {
+        self.see(written);
+        // As compose names a volume.
+        let plain = written.components().count() == 1 && written.is_relative();
+        if plain && !written.starts_with("..") {
+            self.advise(written, "there are no volumes, only directories");
+        }
+        self.advise(written, OPTIONAL);
+    }
+
+    /// The directory of a file that is to be written.
+    fn directory_of(&mut self, file: &Path) {
+        let Some(dir) = file.parent() else { return };
+        self.see(dir);
+        self.advise(dir, &format!("`mkdir -p {}` makes it", self.place(dir).display()));
+    }
+
+    /// The paths were written as flags, which have no keys.
+    pub fn of_flags(&mut self) {
+        for hint in self.hints.values_mut() {
+            if let Some(rest) = hint.strip_suffix(OPTIONAL) {
+                *hint = rest.trim_end_matches([';', ' ']).to_owned();
+            }
+        }
+        self.hints.retain(|_, hint| !hint.is_empty());
     }
 
     fn texts(&mut self, manifest: &Manifest) {
@@ -282,12 +338,12 @@ impl Inputs {
             Input::None => {}
         }
         if let Some(report) = &manifest.report {
-            report.file.parent().into_iter().for_each(|dir| self.see(dir));
+            self.directory_of(&report.file);
             self.see(&report.file);
             self.writable(&report.file);
         }
         for path in manifest.stdout.file().into_iter().chain(manifest.stderr.file()) {
-            path.parent().into_iter().for_each(|dir| self.see(dir));
+            self.directory_of(path);
             self.glance(path);
             self.follow(&self.place(path));
         }

@@ -174,7 +174,7 @@ impl<'a> Draft<'a> {
 
     pub(super) fn missing(&mut self, path: &Path, place: &Pointer) {
         let text = format!("there is nothing at {}", path.display());
-        let usual = "relative paths are relative to the manifest's own directory";
+        let usual = "correct the path";
         let help = self.inputs.hints.get(path).map_or(usual, String::as_str);
         self.wrong("missing_path", place, text, "missing", help);
     }
