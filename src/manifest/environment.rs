@@ -18,10 +18,13 @@ pub struct Environment(pub Vec<(String, Option<String>)>);
 plain_text!(
     key EnvName,
     "the name of a variable",
-    "^[^=]+$",
-    |text| !text.is_empty() && !text.contains('='),
-    "write a name without `=`"
+    r"^[^= \t\r\n]+$",
+    |text| !text.is_empty() && !text.contains(UNNAMED),
+    "write a name without `=` and without blanks"
 );
+
+/// What no name holds; with a blank at its end, no program would find it.
+const UNNAMED: [char; 5] = ['=', ' ', '\t', '\r', '\n'];
 
 /// A variable's value; nothing: taken from the caller.
 struct EnvValue(Option<String>);
@@ -57,7 +60,7 @@ impl Notation for Assignment {
     const WANTED: &'static str = "`NAME=value`";
 
     fn pattern() -> String {
-        "^[^=]".to_owned()
+        r"^[^= \t\r\n]+(=|$)".to_owned()
     }
 
     fn read(text: &str) -> Result<Self, Fault> {
@@ -69,7 +72,20 @@ impl Notation for Assignment {
             return Err(Fault::value(format!("{} has no name before `=`", shown(text)), "no name")
                 .help("write `NAME=value`"));
         }
+        if name.contains(UNNAMED) {
+            return Err(blank(text, name, value.as_deref()));
+        }
         Ok(Self(name.to_owned(), value))
+    }
+}
+
+fn blank(text: &str, name: &str, value: Option<&str>) -> Fault {
+    let fault = Fault::value(format!("{} has a blank in its name", shown(text)), "a blank");
+    match (name.trim(), value.map(str::trim)) {
+        (name, Some(value)) if !name.contains(UNNAMED) && text.len() <= 40 => {
+            fault.help(format!("write `{name}={value}`"))
+        }
+        _ => fault.help("write `NAME=value`, without blanks before the `=`"),
     }
 }
 

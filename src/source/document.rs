@@ -111,7 +111,8 @@ impl Document {
                     found.1.entry(&part).map(|entry| (Some(entry.key_span.clone()), &entry.value))
                 }
                 Value::List(items) => {
-                    part.parse().ok().and_then(|n: usize| items.get(n)).map(|item| (None, item))
+                    let numbered = part.parse().ok().and_then(|n: usize| items.get(n));
+                    numbered.or_else(|| assigned(items, &part)).map(|item| (None, item))
                 }
                 _ => None,
             };
@@ -122,6 +123,14 @@ impl Document {
         }
         found
     }
+}
+
+/// The item of a list that gives a value to `name`: `NAME=value`, or the name alone.
+fn assigned<'n>(items: &'n [Node], name: &str) -> Option<&'n Node> {
+    let named = |text: &str| {
+        text.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    };
+    items.iter().find(|item| item.text().is_some_and(named))
 }
 
 /// The work of reading one text.
