@@ -5,6 +5,9 @@ use super::{Command, Input, Manifest, Network, RootSource, Sharing, Size, Tty, W
 use crate::diagnostic::{Place, Problem};
 use crate::source::Pointer;
 
+/// The kernel needs more for the first process alone: its stack, its tables.
+const STARTS: u64 = 64 << 10;
+
 impl Manifest {
     /// Everything that no sandbox can fulfil together, whatever the host.
     #[must_use]
@@ -28,6 +31,11 @@ impl Manifest {
                 "no command runs in no memory",
                 "write how much it may have, or leave `memory` out: then there is no limit",
             ));
+        }
+        if let Some(Size(bytes @ 1..STARTS)) = limits.memory {
+            let help = format!("a number alone counts bytes: did you mean `{bytes}m`?");
+            let text = format!("no command starts in {bytes} bytes of memory");
+            found.push(too_little(at.key("memory"), &text, &help));
         }
         if above(limits.memory_high) {
             found.push(contradiction(
