@@ -1,11 +1,13 @@
 //! Resource limits of single processes.
 
+use std::fmt;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::fault::Fault;
-use super::limits::plain_text;
-use super::notation::{Notation, ShortOrLong, Written, short_or_long, text_schema};
+use super::Size;
+use super::fault::{Fault, shown};
+use super::notation::{Notation, ShortOrLong, Written, notation, short_or_long, text_schema};
 
 macro_rules! ulimits {
     ($($name:ident $word:literal: $meaning:literal;)*) => {
@@ -75,16 +77,50 @@ pub(crate) fn schema(generator: &mut SchemaGenerator) -> Schema {
 /// What is more is unlimited.
 const MOST_LIMIT: u64 = 999_999_999_999_999_999;
 
-plain_text!(
-    LimitNumber,
-    "a number or `unlimited`",
-    r"^(0*[0-9]{1,18}|unlimited)$",
-    Some((0, MOST_LIMIT)),
-    |text| text == "unlimited"
-        || text.bytes().all(|b| b.is_ascii_digit())
-            && text.parse::<u64>().is_ok_and(|number| number <= MOST_LIMIT),
-    "write a number, or `unlimited`"
-);
+/// A number, or `unlimited`.
+pub(crate) struct LimitNumber(String);
+
+impl Notation for LimitNumber {
+    const WANTED: &'static str = "a number or `unlimited`";
+    const INTEGERS: Option<(u64, u64)> = Some((0, MOST_LIMIT));
+
+    fn pattern() -> String {
+        r"^(0*[0-9]{1,18}|unlimited)$".to_owned()
+    }
+
+    fn read(text: &str) -> Result<Self, Fault> {
+        if is_limit(text) {
+            return Ok(Self(text.to_owned()));
+        }
+        let fault = format!("{} is not {}", shown(text), Self::WANTED);
+        Err(Fault::value(fault, "not possible here").help(instead(text)))
+    }
+}
+
+fn is_limit(text: &str) -> bool {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let fits = digits && text.parse::<u64>().is_ok_and(|number| number <= MOST_LIMIT);
+    fits || text == "unlimited"
+}
+
+/// What to write for docker's `SOFT:HARD`, and for a size.
+fn instead(text: &str) -> String {
+    let pair = text.split_once(':').filter(|(soft, hard)| is_limit(soft) && is_limit(hard));
+    if let Some((soft, hard)) = pair {
+        return format!("write `{{soft: {soft}, hard: {hard}}}`");
+    }
+    match Size::read(text) {
+        Ok(Size(bytes)) if bytes <= MOST_LIMIT => format!("write the whole number: `{bytes}`"),
+        _ => "write a number, or `unlimited`".to_owned(),
+    }
+}
+
+impl fmt::Display for LimitNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+notation!(LimitNumber);
 
 impl LimitNumber {
     fn value(&self) -> Option<u64> {
