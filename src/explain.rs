@@ -1,6 +1,7 @@
 //! Explains keys, from the schema, and codes of diagnostics and holes, from their tables.
 
 mod codes;
+mod exits;
 mod holes;
 mod keys;
 
@@ -8,19 +9,6 @@ pub use codes::{CODES, Code};
 
 use crate::plan::Opening;
 use crate::schema;
-
-const EXIT_CODES: &str = "\
-Exit codes of `up` and `run`
-  n        the command's own
-  128 + n  signal n ended the command, or asked the runner to stop
-  124      `timeout` or `limits.cpu_time` was used up
-  125      the sandbox could not be set up, or what was asked for is no good
-  126      the command is there but can't be executed
-  127      the command was not found
-  137      `limits.memory` or `limits.output` was reached (or SIGKILL ended it)
-`check` exits with 0 or 1, `plan` with 1 where there is none to show, `audit` with 1 above
-`--max` and with 2 where there is no score to tell.
-";
 
 /// All that can be explained.
 #[must_use]
@@ -38,7 +26,7 @@ pub fn contents(width: usize) -> String {
         entry(&mut out, hole.id(), &holes::summary(*hole), 24, width);
     }
     out.push('\n');
-    out.push_str(EXIT_CODES);
+    out.push_str(exits::ALL);
     out
 }
 
@@ -50,6 +38,9 @@ pub fn about(what: &str, width: usize) -> Result<String, String> {
     if let Some(page) = holes::page(what, width) {
         return Ok(page);
     }
+    if let Some(page) = exits::page(what, width) {
+        return Ok(page);
+    }
     let schema = schema::manifest();
     if let Some(page) = keys::page(schema, what, width) {
         return Ok(page);
@@ -57,6 +48,9 @@ pub fn about(what: &str, width: usize) -> Result<String, String> {
     let name = crate::render::tame(what);
     if let Some(ours) = crate::manifest::called_here(what) {
         return Err(format!("sixdocker: there is no key `{name}`: it is called `{ours}` here"));
+    }
+    if let Some(why) = crate::manifest::not_here(what) {
+        return Err(format!("sixdocker: there is no key `{name}`: {why}"));
     }
     let known: Vec<_> = keys::all(schema).into_iter().map(|(key, _)| key).collect();
     let named = |key: &&String| key.rsplit_once('.').is_some_and(|(_, last)| last == what);
@@ -79,7 +73,7 @@ pub fn about(what: &str, width: usize) -> Result<String, String> {
         .filter(|(distance, word)| *distance <= (word.len() / 3).max(2))
         .min();
     let hint = near.map_or_else(
-        || "`sixdocker explain` lists all keys, codes and holes".to_owned(),
+        || "`sixdocker explain` lists all keys, codes, holes and exit codes".to_owned(),
         |(_, word)| format!("did you mean `{word}`?"),
     );
     Err(format!("sixdocker: there is no key, no code and no hole `{name}`: {hint}"))

@@ -320,6 +320,13 @@ pub fn called_here(word: &str) -> Option<&'static str> {
     words::ours(word, true).map(|(ours, _)| ours)
 }
 
+/// Why a key of theirs is not here, and what is there instead.
+#[must_use]
+pub fn not_here(word: &str) -> Option<&'static str> {
+    let later = words::is_not_yet(word).then_some("it is not built yet");
+    words::without(word).or(later)
+}
+
 /// The faults of a tree that the typed reading has refused.
 fn faults(root: &Node, typed: Option<reader::Refusal>) -> Vec<Problem> {
     let found = walk::faults(root);

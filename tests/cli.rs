@@ -403,6 +403,14 @@ fn keys_and_codes_are_explained() {
     let page = ours(&["explain", "security.capabilities"]).expect(0).stdout;
     assert!(page.contains("    NET_RAW "), "{page}");
     ours(&["explain", "size"]).expect(1).says("`rootfs.size`, `mounts.size`");
+    for (code, says) in [("137", "limits.memory"), ("125", "nothing was run"), ("143", "SIGTERM")] {
+        let page = ours(&["explain", code]).expect(0).stdout;
+        let first = page.split("\n\n").next().unwrap();
+        assert!(first.contains(says) && page.contains("\nExit codes of "), "{page}");
+    }
+    assert!(ours(&["explain", "exit"]).expect(0).stdout.starts_with("Exit codes"));
+    ours(&["explain", "secrets"]).expect(1).says("files: {/run/secrets/NAME: ");
+    ours(&["explain", "environment_file"]).expect(1).says("it is called `env_file` here");
     ours(&["explain", "volumes"]).expect(1).says("it is called `mounts` here");
 }
 

@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("diagnostic", "source"),
     ("doctor", "diagnostic host plan planner render"),
     ("execute", "capability cause mountinfo plan report sys systemd"),
-    ("explain", "manifest plan render schema source"),
+    ("explain", "capability manifest plan render schema source"),
     ("foreign", "*"),
     ("host", ""),
     ("inputs", "manifest sys"),

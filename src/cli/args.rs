@@ -86,11 +86,13 @@ Examples:
         #[arg(value_enum, default_value = "manifest")]
         which: Schema,
     },
-    /// Explains a key of the manifest, a code of a diagnostic or a hole; without one, lists them
+    /// Explains a key of the manifest, a code of a diagnostic or of exiting, or a hole; without
+    /// one, lists them
     #[command(after_help = "\
 Examples:
   sixdocker explain limits.memory
-  sixdocker explain unknown_key")]
+  sixdocker explain unknown_key
+  sixdocker explain 137")]
     Explain {
         /// A key, such as limits.memory, a code, such as `unknown_key`, or a hole of `audit`
         #[arg(value_name = "KEY|CODE|HOLE")]

@@ -17,6 +17,8 @@ const NEIGHBOURS: &[(&str, &str, bool)] = &[
     ("env", "environment", true),
     ("Environment", "environment", false),
     ("EnvironmentFile", "env_file", true),
+    ("environment_file", "env_file", true),
+    ("env_files", "env_file", true),
     ("volumes", "mounts", false),
     ("volume", "mounts", false),
     ("binds", "mounts", false),
