@@ -142,6 +142,11 @@ pub(super) fn written(word: &str) -> Option<&'static str> {
     (word == "read_only").then_some("rootfs: {write: none}")
 }
 
+/// What is not as the neighbours have it, where a key of theirs is called otherwise.
+pub(super) fn differs(ours: &str) -> &'static str {
+    if ours == "mounts" { "; without `:rw` it is read-only" } else { "" }
+}
+
 /// Why a key of the neighbours is not there.
 pub(super) fn without(word: &str) -> Option<&'static str> {
     WITHOUT.iter().find(|(theirs, _)| *theirs == word).map(|(_, why)| *why)

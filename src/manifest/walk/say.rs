@@ -246,7 +246,10 @@ impl<'s> Walk<'s> {
             None => format!("{ours}: {example}"),
         });
         match words::written(theirs).map(str::to_owned).or(written) {
-            Some(written) => format!("it is called `{ours}` here: write, for example, `{written}`"),
+            Some(written) => {
+                let differs = words::differs(ours);
+                format!("it is called `{ours}` here: write, for example, `{written}`{differs}")
+            }
             None => format!("it is called `{ours}` here"),
         }
     }
