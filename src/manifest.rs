@@ -53,7 +53,8 @@ pub use security::{Landlock, Refusal, Seccomp, SeccompBase, Security, SecurityLe
 pub use streams::{ErrorOutput, Input, Output, Tty};
 pub use tmpfs::Tmpfs;
 pub use ulimits::{Ulimit, UlimitValue};
-pub use variables::Variables;
+use variables::Substituted;
+pub use variables::{Borrowed, Variables};
 pub use vars::Var;
 
 type OomScore = Ranged<-1000, 1000>;
@@ -249,18 +250,24 @@ pub struct Manifest {
     #[serde(default)]
     #[schemars(example = &"report.json")]
     pub report: Option<Report>,
+
+    /// What of the caller's environment its `${…}` have taken.
+    #[serde(skip)]
+    pub borrowed: Vec<Borrowed>,
 }
 
 impl Manifest {
     /// Reads a manifest, or gives every fault of it, in the order of the text.
     pub fn read(document: &Document, variables: &Variables) -> Result<Self, Vec<Problem>> {
-        let (substituted, mut problems) = variables::substitute(document, variables);
+        let Substituted { document: substituted, mut problems, borrowed } =
+            variables::substitute(document, variables);
         let typed = reader::read_root::<Self>(substituted.root());
         let faultless = problems.is_empty() && document.faults().is_empty();
         match typed {
-            Ok(manifest) if faultless => {
+            Ok(mut manifest) if faultless => {
                 problems = manifest.contradictions();
                 if problems.is_empty() {
+                    manifest.borrowed = borrowed;
                     return Ok(manifest);
                 }
             }
@@ -269,6 +276,7 @@ impl Manifest {
                 problems.extend(faults(substituted.root(), typed.err()));
             }
         }
+        variables::conceal(&mut problems, &borrowed, variables);
         problems.sort_by_cached_key(|problem| document.span(&problem.at).start);
         Err(problems)
     }
@@ -276,7 +284,7 @@ impl Manifest {
     /// Every fault that a walk of the schema finds: none, where the typed reading finds none.
     #[must_use]
     pub fn walked(document: &Document, variables: &Variables) -> Vec<Problem> {
-        walk::faults(variables::substitute(document, variables).0.root())
+        walk::faults(variables::substitute(document, variables).document.root())
     }
 
     /// What can be read of a manifest that has faults: the keys at its root that have none. Also
@@ -287,7 +295,7 @@ impl Manifest {
         variables: &Variables,
         problems: &[Problem],
     ) -> Option<(Self, Vec<String>)> {
-        let (substituted, _) = variables::substitute(document, variables);
+        let substituted = variables::substitute(document, variables).document;
         let mut root = substituted.root().clone();
         let faulty: Vec<_> = problems.iter().filter_map(|one| document.root_key(&one.at)).collect();
         let Value::Map(entries) = &mut root.value else { return None };

@@ -697,3 +697,23 @@ fn what_is_let_go_is_said_before_the_command_runs() {
     let lost = plan.contains("What is lost");
     assert_eq!(ran.stderr.contains("runs without memory: `limits.memory`"), lost, "{}", ran.stderr);
 }
+
+/// Whoever looks at a stranger's manifest does not want its secrets in the log, nor in the sandbox.
+#[test]
+fn what_is_taken_of_the_environment_is_told_by_name_alone() {
+    let dir = Temp::new();
+    let with = |words: &str, text: &str| {
+        let file = dir.write("taken.yaml", text);
+        let mut command = sixdocker();
+        command.env("CI_TOKEN", "s3cret").args(words.split(' ')).arg(file);
+        run(&mut command)
+    };
+    let ran = with("check", "command: [x]\ntimeout: ${CI_TOKEN}\n").expect(1);
+    let told = format!("{}{}", ran.stdout, ran.stderr);
+    assert!(told.contains("`${CI_TOKEN}` is not a duration"), "{told}");
+    assert!(!told.contains("s3cret"), "{told}");
+    let text = "command: [x]\nenvironment: {A: \"${CI_TOKEN}\", B: \"$${CI_TOKEN}\"}\n";
+    let told = with("audit", text).expect(0).stdout;
+    assert!(told.contains("the command sees CI_TOKEN of the caller's environment"), "{told}");
+    assert_eq!(told.matches("CI_TOKEN of").count(), 1, "{told}");
+}

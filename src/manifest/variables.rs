@@ -50,17 +50,31 @@ fn is_verbatim(key: &str) -> bool {
     matches!(key, "vars" | "$schema") || key.starts_with("x-")
 }
 
-/// The document with every `${…}` replaced, and what was wrong with them.
-pub(super) fn substitute<'d>(
-    document: &'d Document,
-    variables: &Variables,
-) -> (Cow<'d, Document>, Vec<Problem>) {
+/// A variable of the caller's environment that stands somewhere in a manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Borrowed {
+    pub name: String,
+    /// The value that it is part of.
+    pub at: Pointer,
+}
+
+/// A document with every `${…}` replaced.
+pub(super) struct Substituted<'d> {
+    pub(super) document: Cow<'d, Document>,
+    /// What was wrong with them.
+    pub(super) problems: Vec<Problem>,
+    pub(super) borrowed: Vec<Borrowed>,
+}
+
+/// Replaces every `${…}`.
+pub(super) fn substitute<'d>(document: &'d Document, variables: &Variables) -> Substituted<'d> {
+    let (problems, borrowed) = (Vec::new(), Vec::new());
     if !holds_dollar(document.root()) && variables.set.is_empty() {
-        return (Cow::Borrowed(document), Vec::new());
+        return Substituted { document: Cow::Borrowed(document), problems, borrowed };
     }
     let vars = declared(document.root());
     let problems = unknown_settings(&vars, variables);
-    let mut substitution = Substitution { document, vars, variables, problems };
+    let mut substitution = Substitution { document, vars, variables, problems, borrowed };
     let mut root = document.root().clone();
     if let Value::Map(entries) = &mut root.value {
         for entry in entries.iter_mut().filter(|entry| !is_verbatim(&entry.key)) {
@@ -68,7 +82,24 @@ pub(super) fn substitute<'d>(
             substitution.node(&mut entry.value, &at);
         }
     }
-    (Cow::Owned(document.with_root(root)), substitution.problems)
+    let Substitution { problems, borrowed, .. } = substitution;
+    Substituted { document: Cow::Owned(document.with_root(root)), problems, borrowed }
+}
+
+/// Tells values of the caller's environment by their names: whoever checks a stranger's manifest
+/// does not want secrets in the log.
+pub(super) fn conceal(problems: &mut [Problem], borrowed: &[Borrowed], variables: &Variables) {
+    for Borrowed { name, .. } in borrowed {
+        let Some(value) = variables.environment.get(name).filter(|value| value.len() > 3) else {
+            continue;
+        };
+        let concealed = |text: &mut String| *text = text.replace(value, &format!("${{{name}}}"));
+        for problem in problems.iter_mut() {
+            concealed(&mut problem.text);
+            concealed(&mut problem.label);
+            problem.help.iter_mut().for_each(concealed);
+        }
+    }
 }
 
 fn holds_dollar(node: &Node) -> bool {
@@ -116,10 +147,14 @@ struct Substitution<'v> {
     vars: BTreeMap<String, Option<Var>>,
     variables: &'v Variables,
     problems: Vec<Problem>,
+    borrowed: Vec<Borrowed>,
 }
 
 impl Substitution<'_> {
     fn node(&mut self, node: &mut Node, at: &Pointer) {
+        if let Value::Scalar(scalar) = &node.value {
+            self.borrow(&scalar.text, at);
+        }
         match &mut node.value {
             _ if self.problems.len() > MOST => node.value = Value::Unknown,
             Value::Scalar(scalar) if scalar.kind == Kind::Text && scalar.text.contains('$') => {
@@ -144,6 +179,20 @@ impl Substitution<'_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Notes the variables of a text that the caller's environment fills in.
+    fn borrow(&mut self, text: &str, at: &Pointer) {
+        let text = text.replace("$$", "");
+        for rest in text.split("${").skip(1) {
+            let end = rest.find(['}', ':', '-', '?']).unwrap_or(rest.len());
+            let name = rest.get(..end).unwrap_or_default();
+            let own = self.variables.set.contains_key(name)
+                || matches!(self.vars.get(name), Some(Some(var)) if var.default.is_some());
+            if !own && self.variables.environment.contains_key(name) {
+                self.borrowed.push(Borrowed { name: name.to_owned(), at: at.clone() });
+            }
         }
     }
 

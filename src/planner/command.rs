@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::inputs::Inputs;
-use crate::manifest;
+use crate::manifest::{self, Borrowed};
 use crate::plan::{Command, Exec, Init, Opening, Spawn, Step, Verify};
 use crate::source::Pointer;
 
@@ -100,6 +100,9 @@ fn candidates(program: &str, path: &str) -> Vec<String> {
 
 type Variables = BTreeMap<String, String>;
 
+/// The keys whose values the command sees.
+const SEEN: [&str; 5] = ["command", "args", "environment", "files", "hostname"];
+
 /// The whole environment: ours, then files, then what is passed on, then what is written.
 fn environment(draft: &mut Draft<'_>, identity: &Identity, streams: &Streams) -> Variables {
     let manifest = draft.manifest;
@@ -119,6 +122,11 @@ fn environment(draft: &mut Draft<'_>, identity: &Identity, streams: &Streams) ->
         }
         let passed = draft.inputs.environment.iter().filter(|(name, _)| matches(&pattern.0, name));
         all.extend(passed.map(|(name, value)| (name.clone(), value.clone())));
+    }
+    for Borrowed { name, at: place } in &manifest.borrowed {
+        if place.parts().next().is_some_and(|first| SEEN.contains(&first.as_str())) {
+            draft.hole(Opening::CallerVariables, name, &at(place.clone()));
+        }
     }
     for (name, value) in &manifest.environment.0 {
         if value.is_none() {
