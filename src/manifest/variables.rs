@@ -367,8 +367,8 @@ fn ends_name(rest: &str) -> bool {
 
 /// The length of the `${…}` that a text begins with; of its beginning, where it has no end.
 fn length(text: &str) -> usize {
-    let double = text.find("}}").filter(|_| text.starts_with("${{")).map(|at| at + 2);
-    double.or_else(|| text.find('}').map(|at| at + 1)).unwrap_or(2)
+    let double = text.starts_with("${{").then(|| text.find("}}")).flatten();
+    double.map(|at| at + 2).or_else(|| text.find('}').map(|at| at + 1)).unwrap_or(2)
 }
 
 fn required(name: &str, message: &str) -> Fault {

@@ -17,6 +17,8 @@ use crate::diagnostic::{self, Place, Problem};
 const DEPTH: usize = 32;
 /// How many values a manifest may hold.
 const NODES: usize = 100_000;
+/// How many items of a list are looked through for a name.
+const SOUGHT: usize = 200;
 /// One more fault than are told, so that it is seen when there are more.
 const FAULTS: usize = diagnostic::MOST + 1;
 
@@ -125,11 +127,13 @@ impl Document {
     }
 }
 
-/// The item of a list that gives a value to `name`: `NAME=value`, or the name alone.
+/// The item of a list that gives a value to `name`: `NAME=value`, or the name alone. Far
+/// down in a list it is not looked for: there may be as many faults as items.
 fn assigned<'n>(items: &'n [Node], name: &str) -> Option<&'n Node> {
     let named = |text: &str| {
         text.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
     };
+    let items = items.get(..items.len().min(SOUGHT)).unwrap_or_default();
     items.iter().find(|item| item.text().is_some_and(named))
 }
 
