@@ -114,8 +114,10 @@ struct Started {
     /// Children that this process had before it became the runner, where that matters.
     callers: Vec<i32>,
     line: OwnedFd,
-    /// Read ends of the pipes that are counted, and where their bytes go.
+    /// Read ends of the pipes that are relayed, and where their bytes go.
     counted: Vec<(OwnedFd, Target)>,
+    /// Where the runner's stdin is relayed to.
+    fed: Option<OwnedFd>,
     /// Can be read when the memory group is out of memory.
     memory: Option<OwnedFd>,
     begun: Instant,
@@ -145,7 +147,7 @@ impl Run<'_> {
         let image = Image::new(&exec.candidates, &exec.argv, &exec.environment);
         let image = image.map_err(failure(plan.exec.n))?;
         let clone = failure(plan.clone.n);
-        let (ready, counted) = streams(plan, prepared, image).map_err(&clone)?;
+        let (ready, counted, fed) = streams(plan, prepared, image).map_err(&clone)?;
         let ties = Ties::new().map_err(&clone)?;
         let mut callers = Vec::new();
         if !plan.clone.action.namespaces.contains(&Namespace::Pid) {
@@ -166,7 +168,7 @@ impl Run<'_> {
         }
         // From here on there is one place to wait in.
         sys::supervise::set_nonblocking(line.as_fd(), true).map_err(&clone)?;
-        Ok(Started { child, callers, line, counted, memory, begun: self.begun })
+        Ok(Started { child, callers, line, counted, fed, memory, begun: self.begun })
     }
 
     /// In the parent: the child, the line from it, and the line that lets it go.
@@ -238,17 +240,24 @@ fn time(n: u16, at: Instant) -> Time {
     Time { n, micros: u32::try_from(at.elapsed().as_micros()).unwrap_or(u32::MAX) }
 }
 
-/// What init needs, and the parent's ends of the pipes that are counted.
+/// What init needs, and the parent's ends of the pipes that are relayed.
 fn streams(
     plan: &Plan,
     prepared: Prepared,
     image: Image,
-) -> sys::Result<(init::Ready, Vec<(OwnedFd, Target)>)> {
-    let [stdin, mut stdout, mut stderr] = prepared.streams;
+) -> sys::Result<(init::Ready, Vec<(OwnedFd, Target)>, Option<OwnedFd>)> {
+    let [mut stdin, mut stdout, mut stderr] = prepared.streams;
+    let mut fed = None;
+    if is_relayed(plan, 0) {
+        let (read, write) = sys::pipe()?;
+        sys::open_pipe(read.as_fd(), 0)?;
+        sys::supervise::set_nonblocking(write.as_fd(), true)?;
+        (stdin, fed) = (Some(read), Some(write));
+    }
     let (mut counted, mut ours) = ([None, None], Vec::new());
     let files = [&mut stdout, &mut stderr];
     for (stream, (end, file)) in (1..).zip(counted.iter_mut().zip(files)) {
-        if is_counted(plan, stream) {
+        if is_relayed(plan, stream) {
             let (read, write) = sys::pipe()?;
             sys::open_pipe(write.as_fd(), stream)?;
             *end = Some(write);
@@ -257,13 +266,14 @@ fn streams(
     }
     let window = plan.supervise.terminal.then(Window::callers).flatten();
     let streams = [stdin, stdout, stderr];
-    Ok((init::Ready { image, streams, counted, window }, ours))
+    Ok((init::Ready { image, streams, counted, window }, ours, fed))
 }
 
-fn is_counted(plan: &Plan, stream: u8) -> bool {
+fn is_relayed(plan: &Plan, stream: u8) -> bool {
     plan.command.iter().any(|step| match &step.action {
-        Command::Streams { stdout, .. } if stream == 1 => *stdout == Stream::Counted,
-        Command::Streams { stderr, .. } => *stderr == Stream::Counted,
+        Command::Streams { stdin, stdout, stderr } => {
+            [stdin, stdout, stderr].get(usize::from(stream)) == Some(&&Stream::Relayed)
+        }
         _ => false,
     })
 }

@@ -371,8 +371,8 @@ pub enum Stream {
     File,
     /// The same as stdout.
     Stdout,
-    /// A pipe that the runner counts (`limits.output`).
-    Counted,
+    /// A pipe of the runner's, which passes on what comes and counts what goes (`limits.output`).
+    Relayed,
     /// The sandbox's terminal.
     Terminal,
 }

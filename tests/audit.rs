@@ -157,7 +157,7 @@ fn openings() -> Vec<(Opening, Value, &'static str)> {
             ),
             user,
         ),
-        (O::ReplacedFile, json!({"report": "./env"}), user),
+        (O::ReportFile, json!({"report": "./report"}), user),
         (O::HostSocket, mount(json!("/run/other.sock:/other.sock")), user),
         (O::HostSockets, mount(json!("/run:/host-run")), user),
         (O::ControlSocket, mount(json!("/run/docker.sock:/docker.sock")), user),
@@ -317,7 +317,7 @@ fn what_shuts_or_asks_nothing_opens_nothing() {
         json!({"limits": {"memory": "1g", "pids": 10, "cpus": 1, "cpu_weight": 50}, "timeout": "5s"}),
         json!({"ulimits": {"core": 0, "nofile": 64, "nproc": 10, "rtprio": 0}, "nice": 5}),
         json!({"stdin": "none", "stdout": "none", "stderr": "none", "umask": "0077"}),
-        json!({"devices": ["/dev/null"], "user": "1000", "init": true, "report": "./report"}),
+        json!({"devices": ["/dev/null"], "user": "1000", "init": true}),
         json!({"environment": {"A": "1"}, "files": {"/a": "b"}, "tmpfs": ["/x:size=1m"]}),
     ] {
         assert_eq!(usual(keys.clone()), [], "{keys}");

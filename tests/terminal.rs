@@ -309,10 +309,12 @@ fn in_the_background_it_runs_without_a_terminal() {
     let mut command = Command::new("sh");
     command.args(["-mc", "\"$@\" & wait $!; echo ended with $?", "sh"]).arg(support::binary());
     command.args(["run", "--name", litter.mark(), "--rootfs"]).arg(busybox_root());
-    command.args(["--", "/bin/sh", "-c", "test -t 0 || echo none here; cat"]);
+    let asked = "for n in 0 1 2; do test -t $n || echo no $n; done; cat; cat <&1; cat <&2";
+    command.args(["--", "/bin/sh", "-c", asked]);
     let mut console = Console::start(&command);
-    let seen = console.expect("ended with 0");
-    assert!(seen.contains("none here") && seen.contains("in its background"), "{seen}");
+    let seen = console.expect("ended with");
+    assert!(seen.contains("no 0\r\nno 1\r\nno 2"), "{seen}");
+    assert!(seen.contains("in its background"), "{seen}");
     console.finish();
     litter.check();
 }

@@ -189,7 +189,7 @@ impl Asked {
             name if name == "-" => file.to_owned(),
             _ => std::path::absolute(file).unwrap_or_else(|_| file.to_owned()),
         };
-        self.manifest.report = Some(Report { file });
+        self.manifest.report = Some(Report { file, typed: true });
     }
 
     /// The problems as people read them, at the place where the user wrote what is wrong.

@@ -8,7 +8,7 @@ use nix::poll::PollFlags;
 use nix::sys::signal::Signal;
 
 use super::Target;
-use super::relay::{Relay, Sink, Turn};
+use super::relay::{Relay, Sink, Turn, source};
 use super::stop::Reason;
 use super::terminal::Terminal;
 
@@ -22,6 +22,8 @@ const AGAIN: Duration = Duration::from_millis(100);
 pub(super) struct Streams {
     pub(super) terminal: Option<Terminal>,
     counted: Vec<Relay>,
+    /// The runner's stdin, where the command may not have it itself.
+    fed: Option<Relay>,
     /// How many bytes of output may come (`limits.output`), and have come.
     limit: Option<u64>,
     bytes: u64,
@@ -39,6 +41,7 @@ pub(super) struct Streams {
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stream {
+    Fed,
     Input,
     Output,
     Counted(usize),
@@ -54,8 +57,13 @@ pub(super) enum Event {
 }
 
 impl Streams {
-    /// `counted` is output and where it goes; of all output together at most `limit` bytes do.
-    pub(super) fn new(counted: Vec<(OwnedFd, Target)>, limit: Option<u64>) -> Self {
+    /// `counted` is output and where it goes, `fed` where the runner's stdin goes; of all output
+    /// together at most `limit` bytes do.
+    pub(super) fn new(
+        counted: Vec<(OwnedFd, Target)>,
+        fed: Option<OwnedFd>,
+        limit: Option<u64>,
+    ) -> Self {
         let mut troubles = Vec::new();
         let relay = |(from, target): (OwnedFd, Target)| {
             let sink = match target {
@@ -66,9 +74,11 @@ impl Streams {
             sink.map_err(failed).ok().map(|sink| Relay::new(from, sink))
         };
         let counted = counted.into_iter().filter_map(relay).collect();
+        let fed = fed.and_then(|end| Some(Relay::new(source().ok()?, Sink::own(end))));
         Self {
             terminal: None,
             counted,
+            fed,
             limit,
             bytes: 0,
             again: None,
@@ -102,13 +112,17 @@ impl Streams {
             [(Stream::Input, &terminal.input), (Stream::Output, &terminal.output)]
         });
         let counted = self.counted.iter().enumerate().map(|(n, relay)| (Stream::Counted(n), relay));
-        terminal.chain(counted).filter_map(|(stream, relay)| Some((stream, relay.wants()?)))
+        let fed = self.fed.iter().map(|relay| (Stream::Fed, relay));
+        fed.chain(terminal)
+            .chain(counted)
+            .filter_map(|(stream, relay)| Some((stream, relay.wants()?)))
     }
 
     /// Carries what there is.
     pub(super) fn turn(&mut self, stream: Stream) -> Option<Event> {
         let left = self.limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.bytes));
         let relay = match stream {
+            Stream::Fed => return self.feed(),
             Stream::Input => return self.input(),
             Stream::Output => &mut self.terminal.as_mut()?.output,
             Stream::Counted(n) => self.counted.get_mut(n)?,
@@ -152,6 +166,16 @@ impl Streams {
         }
     }
 
+    /// At its end, and where the command has closed it, the pipe is closed.
+    fn feed(&mut self) -> Option<Event> {
+        let relay = self.fed.as_mut()?;
+        let refused = matches!(relay.turn(u64::MAX), Turn::Refused(_));
+        if refused || relay.is_done() {
+            self.fed = None;
+        }
+        None
+    }
+
     fn input(&mut self) -> Option<Event> {
         let terminal = self.terminal.as_mut()?;
         match terminal.input.turn(u64::MAX) {
@@ -175,6 +199,7 @@ impl Streams {
     /// which was `stopped` soon.
     pub(super) fn left(&mut self, stopped: bool, give_up: Option<Instant>) {
         self.terminal.iter_mut().for_each(Terminal::left);
+        self.fed = None;
         let soon = Instant::now().checked_add(DRAIN);
         self.quiet = soon;
         self.drain = if stopped { soon } else { give_up };

@@ -70,7 +70,7 @@ enum Of {
 
 impl<'p> Watch<'p> {
     fn new(plan: &'p Plan, started: Started, signals: &'p Signals) -> Self {
-        let Started { child, callers, line, counted, memory, begun } = started;
+        let Started { child, callers, line, counted, fed, memory, begun } = started;
         Self {
             plan,
             signals,
@@ -80,7 +80,7 @@ impl<'p> Watch<'p> {
             heard: Heard::default(),
             limits: Limits::new(&plan.supervise, memory, Instant::now()),
             stop: None,
-            streams: Streams::new(counted, plan.supervise.output),
+            streams: Streams::new(counted, fed, plan.supervise.output),
             rest: Instant::now().checked_add(SHORT),
             begun,
             troubles: Vec::new(),
@@ -353,7 +353,7 @@ impl<'p> Watch<'p> {
         let status = self.heard.ended.unwrap_or(if lost { KILLED } else { own });
         let watch = &self.plan.supervise;
         // Of processes that were killed with their init, nobody has waited for the others.
-        let whole = status != KILLED;
+        let whole = own != KILLED;
         let figures = Figures {
             setup: self.heard.running,
             cpu_user: whole.then_some(usage.user),

@@ -54,7 +54,7 @@ fn reads_script(words: &[u8]) -> bool {
     if !INTERPRETERS.contains(&&*first) {
         return false;
     }
-    if first.ends_with("sh") { shell_reads(words) } else { other_reads(words) }
+    if first.ends_with("sh") { shell_reads(words) } else { other_reads(&first, words) }
 }
 
 /// sh(1p), bash(1): `-s` has it read stdin whatever follows, `-c` has it read a text.
@@ -75,13 +75,24 @@ fn shell_reads<'w>(mut words: impl Iterator<Item = &'w str>) -> bool {
     true
 }
 
-/// python(1), perl(1), ruby(1), node(1) and the like: a word behind an option may be a text.
-fn other_reads<'w>(words: impl Iterator<Item = &'w str>) -> bool {
+/// python(1), perl(1), ruby(1), node(1), php(1), lua(1): a word behind certain options is a text or
+/// names a module.
+fn other_reads<'w>(name: &str, words: impl Iterator<Item = &'w str>) -> bool {
+    let letters: &[char] = match name {
+        "python" => &['c', 'm'],
+        "perl" => &['e', 'E'],
+        "node" => &['e', 'p'],
+        "php" => &['r', 'f'],
+        _ => &['e'],
+    };
     for word in words {
         match word {
             "-" => return true,
+            "--eval" | "--print" | "--run" | "--file" => return false,
+            // Perl's takes letters of its own.
+            _ if word.starts_with("--") || word.starts_with("-C") => {}
             _ if !word.starts_with('-') => return STDIN.contains(&word),
-            _ if word.ends_with(['c', 'e', 'E', 'm', 'r']) => return false,
+            _ if word.ends_with(letters) => return false,
             _ => {}
         }
     }
@@ -111,6 +122,10 @@ mod tests {
             "python3 - argument",
             "python3 -u",
             "perl -w /dev/stdin",
+            "python3 -sE -",
+            "python3 -BE",
+            "perl -CE",
+            "node --disable-proto=delete",
         ];
         assert!(scripts.iter().all(|line| reads(line)), "{:?}", scripts.map(reads));
         let others = [
@@ -122,6 +137,8 @@ mod tests {
             "python3 -c pass",
             "python3 -um http.server",
             "perl -ne print",
+            "node --eval 1",
+            "php -r 1",
             "bash script.sh",
             "timeout 5 sixdocker",
             "sudo sixdocker",

@@ -33,7 +33,10 @@ impl Manifest {
             ));
         }
         if let Some(Size(bytes @ 1..STARTS)) = limits.memory {
-            let help = format!("a number alone counts bytes: did you mean `{bytes}m`?");
+            let help = match bytes {
+                ..1024 => format!("a number alone counts bytes: did you mean `{bytes}m`?"),
+                _ => "write some megabytes, such as `16m`".to_owned(),
+            };
             let text = format!("no command starts in {bytes} bytes of memory");
             found.push(too_little(at.key("memory"), &text, &help));
         }

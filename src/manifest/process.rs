@@ -27,6 +27,8 @@ pub struct EnvPattern(pub String);
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     pub file: PathBuf,
+    /// It is the caller's word (`--report`), not the manifest's.
+    pub typed: bool,
 }
 
 impl<'de> Deserialize<'de> for Command {
@@ -146,11 +148,11 @@ impl ShortOrLong for Report {
     }
 
     fn short(text: &str) -> Result<Self, Fault> {
-        Ok(Self { file: HostPath::read(text)?.0 })
+        Ok(Self { file: HostPath::read(text)?.0, typed: false })
     }
 
     fn long(long: ReportMap) -> Result<Self, Fault> {
-        Ok(Self { file: long.file.0 })
+        Ok(Self { file: long.file.0, typed: false })
     }
 
     fn written(&self) -> Written<ReportMap> {

@@ -86,7 +86,10 @@ impl JsonSchema for Tty {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let auto = words(&[("auto", "A terminal of its own iff stdin and stdout are terminals.")]);
+        let auto = words(&[(
+            "auto",
+            "A terminal of its own iff stdin and stdout are a terminal in whose foreground it runs.",
+        )]);
         json_schema!({"anyOf": [auto, {"type": "boolean"}]})
     }
 }

@@ -86,18 +86,24 @@ pub(super) fn substitute<'d>(document: &'d Document, variables: &Variables) -> S
     Substituted { document: Cow::Owned(document.with_root(root)), problems, borrowed }
 }
 
-/// Tells values of the caller's environment by their names: whoever checks a stranger's manifest
-/// does not want secrets in the log.
+/// Tells values of the caller's environment by their names, in what is said of the values of the
+/// manifest that they are part of: whoever checks a stranger's manifest wants no secrets in the log.
 pub(super) fn conceal(problems: &mut [Problem], borrowed: &[Borrowed], variables: &Variables) {
-    for Borrowed { name, .. } in borrowed {
-        let Some(value) = variables.environment.get(name).filter(|value| value.len() > 3) else {
-            continue;
-        };
-        let concealed = |text: &mut String| *text = text.replace(value, &format!("${{{name}}}"));
-        for problem in problems.iter_mut() {
-            concealed(&mut problem.text);
-            concealed(&mut problem.label);
-            problem.help.iter_mut().for_each(concealed);
+    let of =
+        |one: &Borrowed| variables.environment.get(&one.name).map_or("", String::as_str).to_owned();
+    let mut all: Vec<_> = borrowed.iter().map(|one| (of(one), one)).collect();
+    // One may begin with another.
+    all.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+    for problem in problems {
+        let Place::Value(at) = &problem.at else { continue };
+        let at = at.clone();
+        for (value, one) in all.iter().filter(|(value, one)| value.len() > 3 && one.at == at) {
+            let (name, cut) = (format!("${{{}}}", one.name), shown(value));
+            let cut = cut.trim_matches('`');
+            for text in [&mut problem.text, &mut problem.label].into_iter().chain(&mut problem.help)
+            {
+                *text = text.replace(value, &name).replace(cut, &name);
+            }
         }
     }
 }

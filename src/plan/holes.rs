@@ -178,9 +178,9 @@ openings! {
     SystemFiles "system_files" 70:
         "the command can change {} of the host, and so what the host does",
         "leave it read-only, or give it a copy";
-    ReplacedFile "replaced_file" 3:
-        "the runner replaces {} of the host with its report, which holds the name and the labels of the manifest",
-        "name a file that is not there yet, or leave the file to the caller (`--report`)";
+    ReportFile "report_file" 1:
+        "the runner writes its report to {} of the host in place of what is there; the name and the labels of the manifest are part of it",
+        "leave `report` out, and name the file with `--report`";
     RootsPrograms "roots_programs" 10:
         "the command can leave set-user-id programs of root's in {} for other users of the host",
         "run it as an ordinary user or with a `user`, or let nobody else into that directory (`chmod 700`)";

@@ -313,7 +313,7 @@ impl Display for Stream {
             Self::None => "/dev/null",
             Self::File => "the opened file",
             Self::Stdout => "stdout",
-            Self::Counted => "a counted pipe",
+            Self::Relayed => "a pipe of the runner's",
             Self::Terminal => "the terminal",
         })
     }

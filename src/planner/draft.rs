@@ -51,6 +51,12 @@ impl<'a> Draft<'a> {
         self.manifest.written().map(|path| self.real(&self.path(path))).collect()
     }
 
+    /// Why user 0 of the sandbox is the host's root, where it is.
+    pub(super) fn why_host_root(&self) -> Option<String> {
+        let hole = self.holes.iter().find(|hole| hole.opening == Opening::HostRoot)?;
+        Some(hole.about.clone())
+    }
+
     /// Whether `real` stands where commands may write.
     pub(super) fn is_written(&self, real: &Path) -> bool {
         self.written().iter().any(|dir| real.starts_with(dir))

@@ -181,14 +181,11 @@ pub(super) fn changed(draft: &mut Draft<'_>, path: &Path, usual: Opening, origin
     }
 }
 
-/// The runner replaces this file of the host, if it is there, with its report.
-pub(super) fn replaced(draft: &mut Draft<'_>, path: &Path, origin: &Origin) {
-    if !matches!(draft.inputs.paths.get(path), Some(Found::File(_))) {
-        return;
-    }
+/// The runner writes its report to this file of the host, whatever stands there.
+pub(super) fn reported(draft: &mut Draft<'_>, path: &Path, origin: &Origin) {
     let real = draft.real(path);
     let system = any(&real, &SYSTEM);
-    let opening = if system { Opening::SystemFiles } else { Opening::ReplacedFile };
+    let opening = if system { Opening::SystemFiles } else { Opening::ReportFile };
     draft.hole(opening, path.display().to_string(), origin);
     obeyed_is_changed(draft, &real, origin);
 }

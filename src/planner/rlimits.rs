@@ -71,10 +71,11 @@ pub(super) fn steps(
 
 /// setrlimit(2): RLIMIT_NPROC is not enforced for the machine's own root.
 fn unbound(draft: &mut Draft<'_>, place: &Pointer) {
+    let why = draft.why_host_root().unwrap_or_default();
     let text = format!(
-        "`{place}` does not bind the host's root, and the command is the host's root here (`sixdocker plan` says why: `host_root`)"
+        "`{place}` does not bind the host's root, and user 0 of the sandbox is the host's root here: {why}"
     );
-    let help = "write `limits: {pids: N}`, which binds everybody, or give the command a `user`";
+    let help = "write `limits: {pids: N}`, which binds everybody, or give the command a `user`; a stream that is a pipe (`| cat >log`) asks for no root";
     draft.wrong("unavailable", place, text, "would not hold", help);
 }
 

@@ -50,17 +50,23 @@ pub(super) fn choose(draft: &mut Draft<'_>, identity: &Identity, landlock: bool)
     let counted = manifest.limits.output.is_some();
     let (inherit, out) = match (terminal, counted) {
         (true, _) => (Stream::Terminal, Stream::Terminal),
-        (false, true) => (Stream::Inherit, Stream::Counted),
+        (false, true) => (Stream::Inherit, Stream::Relayed),
         (false, false) => (Stream::Inherit, Stream::Inherit),
     };
     let withheld = !terminal && is_withheld(draft, identity, landlock);
     handed_over(draft, identity, terminal, withheld);
     apart(draft);
     let mut open = Vec::new();
-    // What is nothing is the sandbox's own nothing: the host's has a mode that could be changed.
-    let own = |stream: usize, given: Stream| {
-        let null = draft.inputs.nulls.get(stream) == Some(&true);
-        if null && given == Stream::Inherit { Stream::None } else { given }
+    // What is nothing is the sandbox's own nothing: the host's has a mode that could be changed. A
+    // terminal in whose background this runs is the shell's to read from.
+    let inputs = draft.inputs;
+    let own = |stream: usize, given: Stream| match given {
+        Stream::Inherit if inputs.nulls.get(stream) == Some(&true) => Stream::None,
+        Stream::Inherit if stream == 0 && inputs.writable_stdin => Stream::Relayed,
+        Stream::Inherit if inputs.background && inputs.terminals.get(stream) == Some(&true) => {
+            Stream::Relayed
+        }
+        given => given,
     };
     let stdin = match &manifest.stdin {
         _ if withheld => Stream::None,
@@ -69,7 +75,7 @@ pub(super) fn choose(draft: &mut Draft<'_>, identity: &Identity, landlock: bool)
         Input::File(path) => file(draft, &mut open, 0, "stdin", path),
     };
     // What goes to a file counts, too: then the runner writes it there.
-    let passed = |file| if counted { Stream::Counted } else { file };
+    let passed = |file| if counted { Stream::Relayed } else { file };
     let stdout = match &manifest.stdout {
         Output::Inherit => own(1, out.clone()),
         Output::None => Stream::None,
@@ -97,14 +103,10 @@ pub(super) fn choose(draft: &mut Draft<'_>, identity: &Identity, landlock: bool)
 /// Whether the command gets nothing of the caller's stdin, which then is noted.
 fn is_withheld(draft: &mut Draft<'_>, identity: &Identity, landlock: bool) -> bool {
     let reason = obeyed(draft, identity, landlock).or_else(|| {
-        let inputs = draft.inputs;
-        if inputs.background {
-            Some("it is a terminal, and this runs in its background: the shell there would lose what is typed (`</dev/null` says what is meant)".to_owned())
-        } else if inputs.writable_stdin {
-            Some("it is open for writing as well, and `limits.output` would not count what goes there (`</dev/null` says what is meant)".to_owned())
-        } else {
-            None
-        }
+        draft.inputs.background.then(|| {
+            "it is a terminal, and this runs in its background (`</dev/null` says what is meant)"
+                .to_owned()
+        })
     });
     let withheld = reason.is_some();
     reason.into_iter().for_each(|reason| draft.go_without("stdin", reason));
@@ -140,11 +142,14 @@ fn obeyed(draft: &Draft<'_>, identity: &Identity, landlock: bool) -> Option<Stri
 fn handed_over(draft: &mut Draft<'_>, identity: &Identity, terminal: bool, withheld: bool) {
     let manifest = draft.manifest;
     let counted = manifest.limits.output.is_some();
-    let [no_input, no_output, no_errors] = draft.inputs.nulls;
+    let inputs = draft.inputs;
+    let relayed = |n: usize| counted || inputs.background && inputs.terminals.get(n) == Some(&true);
+    let [no_input, no_output, no_errors] = inputs.nulls;
+    let fed = withheld || no_input || inputs.writable_stdin;
     let inherited = [
-        ("stdin", manifest.stdin == Input::Inherit && !withheld && !no_input),
-        ("stdout", manifest.stdout == Output::Inherit && !counted && !no_output),
-        ("stderr", manifest.stderr == ErrorOutput::Inherit && !counted && !no_errors),
+        ("stdin", manifest.stdin == Input::Inherit && !fed),
+        ("stdout", manifest.stdout == Output::Inherit && !relayed(1) && !no_output),
+        ("stderr", manifest.stderr == ErrorOutput::Inherit && !relayed(2) && !no_errors),
     ];
     if terminal {
         return draft.hole(Opening::RelayedTerminal, "", &origin(draft));
@@ -282,7 +287,9 @@ pub(super) fn report(draft: &mut Draft<'_>) -> Option<PathBuf> {
             "the kernel's own"
         }
         _ => {
-            exposure::replaced(draft, &path, &at(place));
+            if !draft.manifest.report.as_ref().is_some_and(|report| report.typed) {
+                exposure::reported(draft, &path, &at(place));
+            }
             return Some(real);
         }
     };

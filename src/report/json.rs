@@ -479,10 +479,11 @@ fn beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Such files of runners that are dead: they were killed before they could rename them. A pid may
-/// be that of another PID namespace, so the lock decides.
+/// A directory where commands write may hold any number of such names.
 const MOST_LEFT: usize = 64;
 
+/// Such files of runners that are dead: they were killed before they could rename them. A pid may
+/// be that of another PID namespace, so the lock decides.
 fn left_beside(path: &Path) -> Vec<PathBuf> {
     let name = path.file_name().unwrap_or_default().as_bytes();
     let left = |file: &OsString| {
@@ -499,8 +500,11 @@ fn left_beside(path: &Path) -> Vec<PathBuf> {
     };
     let names =
         path.parent().map(sys::entries).unwrap_or_default().into_iter().map(|(name, _)| name);
-    // A directory where commands write may hold any number of such names.
-    let names = names.filter(|name| name.as_bytes().ends_with(b".tmp")).take(MOST_LEFT);
+    let like = |file: &OsString| {
+        let rest = file.as_bytes().strip_prefix(b".").and_then(|file| file.strip_prefix(name));
+        rest.is_some_and(|rest| rest.ends_with(b".tmp"))
+    };
+    let names = names.filter(like).take(MOST_LEFT);
     names.filter(|name| left(name).is_some()).map(|name| path.with_file_name(name)).collect()
 }
 

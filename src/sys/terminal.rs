@@ -4,11 +4,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, FcntlArg, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
-use nix::sys::stat::FileStat;
 
-use super::{Call, Fault, Result};
+use super::{Call, Result};
 
 /// Makes `fd` a copy of `from`, inherited through exec.
 pub fn dup_onto(from: BorrowedFd<'_>, fd: RawFd) -> Result<()> {
@@ -57,23 +56,17 @@ pub fn null() -> Result<OwnedFd> {
 /// Whether this is the null device (null(4)).
 #[must_use]
 pub fn is_null(fd: BorrowedFd<'_>) -> bool {
-    super::seen(fd).is_ok_and(|seen| is_null_device(&seen))
-}
-
-fn is_null_device(seen: &FileStat) -> bool {
-    seen.st_mode & libc::S_IFMT == libc::S_IFCHR && seen.st_rdev == libc::makedev(1, 3)
+    super::seen(fd).is_ok_and(|seen| {
+        seen.st_mode & libc::S_IFMT == libc::S_IFCHR && seen.st_rdev == libc::makedev(1, 3)
+    })
 }
 
 /// The /dev/null of a sandbox: through its read-only mount nobody changes the mode or the owner of
-/// the host's. `None`: the root file system has another thing there, or nothing.
-pub fn sealed_null() -> Result<Option<OwnedFd>> {
-    match super::seen_at(AT_FDCWD, Path::new("/dev/null")) {
-        Ok(seen) if is_null_device(&seen) => {}
-        Ok(_) | Err(Fault { errno: Errno::ENOENT | Errno::ENOTDIR, .. }) => return Ok(None),
-        Err(fault) => return Err(fault),
-    }
+/// the host's.
+pub fn sealed_null() -> Result<OwnedFd> {
     let null = null()?;
-    Ok(super::is_read_only(null.as_fd())?.then_some(null))
+    let sealed = super::is_read_only(null.as_fd())?;
+    if sealed { Ok(null) } else { Err(Call::Open.fault(Errno::EPERM)) }
 }
 
 /// Whether this process runs in the background of the terminal, as far as it is its own.

@@ -107,7 +107,11 @@ fn limits(draft: &mut Draft, flags: &Run) {
     draft.text(&["limits", "cpuset_mems"], flags.cpuset_mems.as_ref());
     match flags.pids_limit.as_deref() {
         // Docker's words for no limit. A key that is left out would be the default.
-        Some(none @ ("-1" | "0")) => draft.put(&["limits", "pids"], MOST_PIDS.into(), none),
+        // Nor must it take a control group.
+        Some(none @ ("-1" | "0")) => {
+            draft.put(&["limits", "pids"], MOST_PIDS.into(), none);
+            draft.put(&["allow_degraded"], serde_json::json!(["pids"]), none);
+        }
         _ => draft.number(&["limits", "pids"], flags.pids_limit.as_ref()),
     }
     draft.number(&["oom_score_adj"], flags.oom_score_adj.as_ref());

@@ -10,7 +10,7 @@ use nix::libc;
 use super::Scene;
 use super::namespaces::Links;
 use crate::capability::Capability;
-use crate::plan::{Command, Stream, Verify};
+use crate::plan::{Command, Init, Stream, Verify};
 use crate::sys::{self, Call, Fault, Named, Result};
 
 impl Scene<'_> {
@@ -55,15 +55,26 @@ impl Scene<'_> {
         let from = match stream {
             Stream::Inherit => return Ok(()),
             Stream::None => {
-                null = sys::sealed_null()?;
+                null = self.shows_null().then(sys::sealed_null).transpose()?;
                 null.as_ref().or(self.null.as_ref().ok()).map(AsFd::as_fd)
             }
             Stream::File => opened(&self.ready.streams, n),
             Stream::Stdout => Some(sys::stream(1)),
-            Stream::Counted => n.checked_sub(1).and_then(|n| opened(&self.ready.counted, n)),
+            Stream::Relayed => match n.checked_sub(1) {
+                None => opened(&self.ready.streams, n),
+                Some(n) => opened(&self.ready.counted, n),
+            },
             Stream::Terminal => self.terminal.as_ref().map(AsFd::as_fd),
         };
         sys::dup_onto(from.ok_or(Call::Dup2.fault(Errno::EBADF))?, n.into())
+    }
+
+    /// A root file system that is taken as it is may have any or no /dev/null of its own.
+    fn shows_null(&self) -> bool {
+        self.plan.init.iter().any(|step| match &step.action {
+            Init::Bind(bind) => bind.target == "/dev/null" && bind.flags.read_only,
+            _ => false,
+        })
     }
 
     /// All below / is allowed, and the files and terminals that are standard streams: the
