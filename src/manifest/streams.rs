@@ -145,19 +145,31 @@ macro_rules! stream {
 stream!(
     Input,
     "`inherit`, `none`, or a file",
-    ["inherit", Inherit, "The caller's, untouched."],
+    [
+        "inherit",
+        Inherit,
+        "The caller's own; through a pipe of the runner's where `limits.output` would not count what is written to it."
+    ],
     ["none", None, "Empty."]
 );
 stream!(
     Output,
     "`inherit`, `none`, or a file",
-    ["inherit", Inherit, "The caller's, untouched."],
+    [
+        "inherit",
+        Inherit,
+        "The caller's own; through a pipe of the runner's with `limits.output`, and from the background of a terminal."
+    ],
     ["none", None, "Thrown away."]
 );
 stream!(
     ErrorOutput,
     "`inherit`, `none`, `stdout`, or a file",
-    ["inherit", Inherit, "The caller's, untouched."],
+    [
+        "inherit",
+        Inherit,
+        "The caller's own; through a pipe of the runner's with `limits.output`, and from the background of a terminal."
+    ],
     ["none", None, "Thrown away."],
     ["stdout", Stdout, "Where stdout goes."]
 );
