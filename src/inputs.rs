@@ -3,11 +3,12 @@
 //! The planner asks this value and never the machine. What is looked up is opened without
 //! following a link out of the root file system, and never blocks on a FIFO or a device.
 
+mod file;
 mod look;
 mod reader;
 
+pub(crate) use file::hint;
 pub use look::environment;
-pub(crate) use look::hint;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
