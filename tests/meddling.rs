@@ -106,8 +106,20 @@ fn a_living_run_of_the_same_pid_keeps_its_group() {
     let first = Session::start(&mut command());
     first.expect("ready");
     run(&mut command()).expect(125).says("another run has it");
+    let groups = Command::new("find")
+        .args(["/sys/fs/cgroup", "-type", "d", "-name"])
+        .arg(format!("*{}*", case.litter.mark()))
+        .output()
+        .unwrap();
+    let group = String::from_utf8(groups.stdout).unwrap().lines().next().unwrap().to_owned();
     let (code, _, stderr) = first.finish();
     assert_eq!(code, 0, "{stderr}");
+    // One that is empty yet: its run has locked it and is about to begin.
+    fs::create_dir(&group).unwrap();
+    let dir = fs::File::open(&group).unwrap();
+    dir.lock().unwrap();
+    run(&mut command()).expect(125).says("another run has it");
+    fs::remove_dir(&group).unwrap();
     case.litter.check();
 }
 
