@@ -78,6 +78,8 @@ pub struct Inputs {
     /// Of every block device that `limits.io` names and that is a partition: its whole disk,
     /// by `MAJ:MIN`.
     pub disks: BTreeMap<String, String>,
+    /// What is known of the parts of those paths, while they are looked at.
+    pub ways: crate::sys::Ways,
     /// What could not be looked at, and why: nothing is planned then.
     pub unseen: Option<String>,
 }

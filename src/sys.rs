@@ -72,7 +72,8 @@ calls! {
     IoprioSet = "ioprio_set",
     Keyctl = "keyctl", Kill = "kill", LandlockAddRule = "landlock_add_rule",
     LandlockCreateRuleset = "landlock_create_ruleset",
-    LandlockRestrictSelf = "landlock_restrict_self", Mkdir = "mkdir", Mount = "mount",
+    LandlockRestrictSelf = "landlock_restrict_self", Mkdir = "mkdir", Mknod = "mknod",
+    Mount = "mount",
     MountSetattr = "mount_setattr", MoveMount = "move_mount", Newgidmap = "newgidmap",
     Newuidmap = "newuidmap", Open = "open", OpenTree = "open_tree", Openat2 = "openat2",
     Personality = "personality", PidfdOpen = "pidfd_open", Pipe = "pipe", PivotRoot = "pivot_root", Poll = "poll",
@@ -206,6 +207,16 @@ pub fn mkdirat(dir: BorrowedFd<'_>, path: &Path, mode: u32) -> Result<()> {
         // SAFETY: `path` is a C string that outlives the call.
         let returned = unsafe { libc::mkdirat(dir.as_raw_fd(), path.as_ptr(), mode) };
         Call::Mkdir.check(returned.into()).map(drop)
+    })
+}
+
+/// Makes an empty file, where nothing is yet (mknod(2): no descriptor to be closed comes of it).
+pub fn make_file(dir: BorrowedFd<'_>, path: &Path, mode: u32) -> Result<()> {
+    c(Call::Mknod, path, |path| {
+        let mode = libc::S_IFREG | mode;
+        // SAFETY: `path` is a C string that outlives the call.
+        let returned = unsafe { libc::mknodat(dir.as_raw_fd(), path.as_ptr(), mode, 0) };
+        Call::Mknod.check(returned.into()).map(drop)
     })
 }
 

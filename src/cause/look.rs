@@ -58,7 +58,7 @@ impl Kind {
 /// A link on a way that had none when the plan was made.
 pub(super) fn laid(path: &Path, fault: Fault) -> Option<Finding> {
     let refused = (fault.call, fault.errno) == (Call::Openat2, Errno::ELOOP);
-    let (_, links) = refused.then(|| sys::real(Path::new("/"), path)).flatten()?;
+    let (_, links) = refused.then(|| sys::Ways::default().real(Path::new("/"), path)).flatten()?;
     let link = name(links.first()?.to_string_lossy().as_bytes());
     Some(Finding::new(
         format!("{link} is a symbolic link, which somebody has laid since it was looked at"),

@@ -7,14 +7,16 @@
 mod cover;
 mod place;
 
+use std::cell::Cell;
 use std::fmt::Write;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::libc;
+use nix::sys::stat::FileStat;
 use nix::sys::statfs::FsType;
 
 use super::text::Text;
@@ -26,6 +28,9 @@ use crate::sys::{self, Call, Fault, Named, Result};
 const OPEN: MountFlags =
     MountFlags { read_only: false, nosuid: false, nodev: false, noexec: false };
 const NO_PRIVILEGE: MountFlags = MountFlags { nosuid: true, nodev: true, ..OPEN };
+/// The modes of directories and files that are made to mount upon.
+const USUAL: u32 = 0o755;
+const FILE: u32 = 0o644;
 const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY);
 
 /// The magic number of devpts (linux/magic.h).
@@ -52,14 +57,20 @@ pub(super) struct Tree {
     root: Option<OwnedFd>,
     /// The tmpfs out of sight that holds layers and files.
     scratch: Option<OwnedFd>,
+    /// The root is a tmpfs made here, in which nothing is but what was made.
+    empty_root: bool,
     /// What lies at the places of [`ANCHORED`].
     anchors: [Option<Anchor>; ANCHORED.len()],
+    /// The directory of ours that something was made in last, and its path. No mount came over it.
+    kept: Option<(Text, OwnedFd)>,
+    /// The working directory, which the names of mount(2) start at.
+    here: Cell<Option<RawFd>>,
     /// The device numbers of file systems that were made here.
     ours: Ours,
     /// The empty directory that was last put over another.
     empty: Option<OwnedFd>,
-    /// The name in our /proc that was first covered with a node.
-    covered: Option<Text>,
+    /// The name in our /proc that was first covered with a node, and that node.
+    covered: Option<(Text, FileStat)>,
     /// The copies that the parent handed over, in the order of the steps.
     pub(super) mapped: Mapped,
     /// Copies of the host's root, made before anything lay over it.
@@ -123,12 +134,15 @@ impl Default for Ours {
 
 impl Ours {
     fn add(&mut self, mount: BorrowedFd<'_>) -> Result<()> {
-        let device = sys::seen(mount)?.st_dev;
+        self.add_device(sys::seen(mount)?.st_dev);
+        Ok(())
+    }
+
+    fn add_device(&mut self, device: u64) {
         if let Some(room) = self.0.get_mut(self.1) {
             *room = device;
             self.1 += 1;
         }
-        Ok(())
     }
 
     fn has(&self, device: u64) -> bool {
@@ -186,6 +200,7 @@ impl Tree {
         if !matches!(root, Root::Bind { .. }) {
             self.ours.add(mount.as_fd())?;
         }
+        self.empty_root = matches!(root, Root::Tmpfs { .. });
         self.root = Some(mount);
         Ok(())
     }
@@ -204,9 +219,7 @@ impl Tree {
         };
         let mode = if ours { sys::seen(lower.as_fd())?.st_mode & 0o7777 } else { 0o755 };
         let (upper, work) = (layer(dir, "upper", mode)?, layer(dir, "work", 0o700)?);
-        let named = |fd: &OwnedFd| {
-            Text::of(format_args!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(fd)))
-        };
+        let named = |fd: &OwnedFd| Text::of(format_args!("/proc/self/fd/{}", fd.as_raw_fd()));
         let (lower, upper, work) = (named(&lower), named(&upper), named(&work));
         let options = [
             ("lowerdir", Some(lower.as_str())),
@@ -254,11 +267,12 @@ impl Tree {
         let (dir, name) = self.top(AnchorKind::Ours, &bind.target).ok_or(unfit)?;
         let seen = sys::seen_at(AT_FDCWD, &bind.source)?;
         let node = seen.st_mode & libc::S_IFMT == libc::S_IFCHR && sys::is_kernels(&bind.source);
-        if bind.mapped || bind.recursive || !node {
+        if bind.mapped || bind.recursive || !node || !bind.make_target {
             return Err(unfit);
         }
-        self.place(&bind.target, bind.make_target, false)?;
-        sys::bind_beside(dir, &bind.source, name, false)?;
+        sys::make_file(dir, name, FILE)?;
+        self.enter(dir)?;
+        sys::bind_here(&bind.source, name, false)?;
         Ok(sys::set_mount_at(dir, name, bind.flags))
     }
 
@@ -289,8 +303,8 @@ impl Tree {
 
     /// Mounts a kernel file system.
     pub(super) fn mount(&mut self, mount: &KernelMount) -> Result<()> {
-        if self.mount_in_dev(mount).is_ok() {
-            return Ok(());
+        if let Ok(mounted) = self.mount_by_name(mount) {
+            return mounted;
         }
         let place = self.place(&mount.target, mount.make_target, true)?;
         let options = mount.options.iter().map(|(key, value)| (key.as_str(), value.as_deref()));
@@ -300,21 +314,18 @@ impl Tree {
             sys::filesystem(mount.fstype, options, mount.flags)?
         };
         sys::move_mount(made.as_fd(), place.as_fd())?;
-        let kind = if mount.fstype == "tmpfs" {
-            self.ours.add(made.as_fd())?;
-            AnchorKind::Ours
-        } else {
-            AnchorKind::Kernel
-        };
-        self.anchor(&mount.target, made, kind);
-        Ok(())
+        // layered() has gone elsewhere.
+        self.here.set(None);
+        self.hold(mount, made)
     }
 
-    /// The same for a file system in our /dev that nothing is looked up in later.
-    fn mount_in_dev(&self, mount: &KernelMount) -> Result<()> {
+    /// The same by mount(2), which takes a third of the calls, where the place is made for it: such
+    /// a name leads nowhere else. The outer error: nothing was mounted, and the longer way tells why.
+    fn mount_by_name(&mut self, mount: &KernelMount) -> Result<Result<()>> {
         let unfit = Call::Mount.fault(Errno::EINVAL);
-        let (dir, name) = self.top(AnchorKind::Ours, &mount.target).ok_or(unfit)?;
-        if mount.fstype == "tmpfs" {
+        // mount(2) would make the file system itself read-only, not the mount.
+        let plain = mount.fstype != "overlay" && !mount.flags.read_only;
+        if !plain || !mount.make_target || !self.is_new(&mount.target) {
             return Err(unfit);
         }
         let mut options = Text::empty();
@@ -327,15 +338,48 @@ impl Tree {
             }
             .map_err(|_| unfit)?;
         }
-        self.place(&mount.target, mount.make_target, true)?;
-        sys::mount_at(dir, name, mount.fstype, options.as_str(), mount.flags)
+        let (dir, name) = self.parent(&mount.target)?;
+        sys::mkdirat(dir, name, USUAL)?;
+        let (dir, name) = self.known(&mount.target).ok_or(unfit)?;
+        self.enter(dir)?;
+        sys::mount_here(name, mount.fstype, options.as_str(), mount.flags)?;
+        if ANCHORED.contains(&mount.target.as_str()) {
+            let made = sys::openat(dir, name, DIRECTORY | OFlag::O_NOFOLLOW, 0);
+            return Ok(made.and_then(|made| self.hold(mount, made)));
+        }
+        if mount.fstype != "tmpfs" {
+            return Ok(Ok(()));
+        }
+        Ok(sys::seen_at(dir, name).map(|seen| self.ours.add_device(seen.st_dev)))
+    }
+
+    /// Notes a mount of a kernel file system: what may be made in it, and what lies there.
+    fn hold(&mut self, mount: &KernelMount, made: OwnedFd) -> Result<()> {
+        let kind = if mount.fstype == "tmpfs" {
+            self.ours.add(made.as_fd())?;
+            AnchorKind::Ours
+        } else {
+            AnchorKind::Kernel
+        };
+        self.anchor(&mount.target, made, kind);
+        Ok(())
     }
 
     fn anchor(&mut self, target: &str, mount: OwnedFd, kind: AnchorKind) {
         let place = ANCHORED.iter().position(|place| *place == target);
         if let Some(anchor) = place.and_then(|place| self.anchors.get_mut(place)) {
             *anchor = Some(Anchor { mount, kind });
+            self.here.set(None);
         }
+    }
+
+    /// Makes `dir`, which stays open, the working directory.
+    fn enter(&self, dir: BorrowedFd<'_>) -> Result<()> {
+        if self.here.get() != Some(dir.as_raw_fd()) {
+            nix::unistd::fchdir(dir).of(Call::Fchdir)?;
+            self.here.set(Some(dir.as_raw_fd()));
+        }
+        Ok(())
     }
 
     /// Shows a file with this content. Step `n` names it in the scratch tmpfs.
@@ -414,7 +458,7 @@ fn layered(mount: &KernelMount) -> Result<OwnedFd> {
             let layer = sys::open_unled(path, DIRECTORY, 0);
             let layer = layer.map_err(|fault| Call::Fsconfig.fault(fault.errno))?;
             let colon = if named.bytes().is_empty() { "" } else { ":" };
-            let number = std::os::fd::AsRawFd::as_raw_fd(place.insert(layer));
+            let number = place.insert(layer).as_raw_fd();
             let written = write!(named, "{colon}fd/{number}");
             written.map_err(|_| Call::Fsconfig.fault(Errno::E2BIG))
         })?;
@@ -464,10 +508,12 @@ fn is_directory(fd: BorrowedFd<'_>) -> Result<bool> {
 /// Writes a file that was not there.
 fn write_new(dir: BorrowedFd<'_>, name: &Path, content: Content<'_>) -> Result<()> {
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
-    let file = sys::openat(dir, name, flags, 0o600)?;
+    // The umask leaves such modes as they are.
+    let usual = content.mode & !USUAL == 0;
+    let file = sys::openat(dir, name, flags, if usual { content.mode } else { 0o600 })?;
     sys::write_all(file.as_fd(), content.text.as_bytes())?;
     if let Some(Owner { uid, gid }) = content.owner {
         nix::unistd::fchown(file, Some(uid.into()), Some(gid.into())).of(Call::Fchown)?;
     }
-    sys::chmod(dir, name, content.mode)
+    if usual { Ok(()) } else { sys::chmod(dir, name, content.mode) }
 }

@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::stat::SFlag;
+use nix::sys::stat::{FileStat, SFlag};
 use nix::unistd::{AccessFlags, access};
 
-use super::file::{account_file, disk, found, hint, stands, text, unseen};
+use super::file::{account_file, disk, found, hint, stands, text};
 use super::{ETC, Found, Inputs, OWN_ETC, SYSTEM, reader};
 use crate::manifest::{
     FileContent, Id, Input, Manifest, MountKind, Network, RootSource, SeccompBase, Userns, Write,
 };
-use crate::sys;
+use crate::sys::{self, Way};
 
 /// A path stays relative where the kernel knows no path to the current directory.
 const LOST: &str = "the directory that the caller is in was removed, or is out of its reach";
@@ -27,16 +27,17 @@ impl Inputs {
     /// Looks up everything that `manifest` names; `base` is its directory, `stem` its file's.
     #[must_use]
     pub fn look(manifest: &Manifest, base: &Path, stem: &str) -> Self {
+        let streams = [0, 1, 2].map(|stream| sys::seen(sys::stream(stream)).ok());
         let mut inputs = Self {
             base: std::path::absolute(base).unwrap_or_else(|_| base.to_owned()),
             stem: stem.to_owned(),
             environment: needed_environment(manifest),
             terminals: terminals(),
-            owned: [0, 1, 2].map(|stream| is_owned(sys::stream(stream))),
-            nulls: [0, 1, 2].map(|stream| sys::is_null(sys::stream(stream))),
+            owned: streams.map(|seen| seen.is_some_and(|seen| is_owned(&seen))),
+            nulls: streams.map(|seen| seen.is_some_and(|seen| sys::is_null(&seen))),
             ..Self::default()
         };
-        let base = sys::real(Path::new("/"), &inputs.base);
+        let base = inputs.ways.real(Path::new("/"), &inputs.base);
         if let Some((real, _)) = base.filter(|(real, _)| *real != inputs.base) {
             inputs.real.insert(inputs.base.clone(), real);
         }
@@ -51,6 +52,7 @@ impl Inputs {
         if nix::unistd::geteuid().is_root() && manifest.userns == Userns::Auto {
             inputs.filesystems(manifest);
         }
+        inputs.ways = sys::Ways::default();
         inputs.unseen = sys::take_unseen();
         inputs
     }
@@ -79,6 +81,10 @@ impl Inputs {
         }));
         for path in all {
             let path = self.base.join(path);
+            // A link of the host's is shown as a link.
+            if matches!(self.paths.get(&path), Some(Found::Link(_) | Found::Missing)) {
+                continue;
+            }
             match nix::sys::statfs::statfs(&path) {
                 Ok(seen) => _ = self.filesystems.insert(path, seen.filesystem_type()),
                 Err(errno) => sys::unseen(&path.to_string_lossy(), errno),
@@ -171,7 +177,7 @@ impl Inputs {
             Ok(below) => (base.as_path(), below),
             Err(_) => (Path::new("/"), path),
         };
-        if let Some((real, links)) = sys::real(from, rest) {
+        if let Some((real, links)) = self.ways.real(from, rest) {
             if !links.is_empty() {
                 self.links.insert(path.to_owned(), links);
             }
@@ -198,12 +204,10 @@ impl Inputs {
 
     fn unfollowed(&mut self, path: &str) {
         let path = PathBuf::from(path);
-        let found = match std::fs::read_link(&path) {
-            Ok(to) => Found::Link(to.to_string_lossy().into_owned()),
-            Err(error) => {
-                unseen(&path, &error);
-                found(&path)
-            }
+        let found = match self.ways.at(&path) {
+            Way::Link(to) => Found::Link(to.to_string_lossy().into_owned()),
+            Way::Gone(Errno::ENOENT | Errno::ENOTDIR) => Found::Missing,
+            _ => found(&path),
         };
         self.paths.insert(path, found);
     }
@@ -396,14 +400,12 @@ fn terminals() -> [bool; 3] {
 }
 
 /// A file or device that has an owner; /dev/null is everybody's.
-fn is_owned(stream: std::os::fd::BorrowedFd<'_>) -> bool {
-    sys::seen(stream).is_ok_and(|seen| {
-        match SFlag::from_bits_truncate(seen.st_mode & SFlag::S_IFMT.bits()) {
-            SFlag::S_IFREG => true,
-            SFlag::S_IFCHR => seen.st_rdev != nix::sys::stat::makedev(1, 3),
-            _ => false,
-        }
-    })
+fn is_owned(stream: &FileStat) -> bool {
+    match SFlag::from_bits_truncate(stream.st_mode & SFlag::S_IFMT.bits()) {
+        SFlag::S_IFREG => true,
+        SFlag::S_IFCHR => !sys::is_null(stream),
+        _ => false,
+    }
 }
 
 fn names_groups(manifest: &Manifest) -> bool {

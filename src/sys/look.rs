@@ -1,8 +1,8 @@
 //! What this process is, asked without changing it.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -83,6 +83,9 @@ pub fn groups() -> Vec<u32> {
     // SAFETY: a size of 0 asks how many there are, and writes nothing.
     let count = unsafe { libc::getgroups(0, std::ptr::null_mut()) };
     let mut groups = vec![0; usize::try_from(count).unwrap_or_default()];
+    if groups.is_empty() {
+        return groups;
+    }
     // SAFETY: `groups` has room for so many, and outlives the call.
     let count = unsafe { libc::getgroups(count, groups.as_mut_ptr()) };
     groups.truncate(usize::try_from(count).unwrap_or_default());
@@ -179,43 +182,78 @@ pub fn has_attribute(path: &std::ffi::CStr, name: &std::ffi::CStr, value: &[u8])
     usize::try_from(returned).is_ok_and(|length| found.get(..length) == Some(value))
 }
 
-/// Where a path leads, links followed, and where each of them stands that was met: also of what is
-/// still to be made. None where they lead in a circle. `from`, in which no link is, is what a
-/// relative path is relative to.
-///
-/// Unlike realpath(3) it tells the links: whoever may write to a directory may lay them there. What
-/// /proc shows as links of others is none (proc_pid_fd(5), proc_pid_root(5)): they lead to what is
-/// open there, and not to what bears that name here.
-#[must_use]
-pub fn real(from: &Path, path: &Path) -> Option<(PathBuf, Vec<PathBuf>)> {
-    // The kernel follows no more (path_resolution(7)).
-    const MOST: usize = 40;
-    let (mut at, mut links) = (from.to_owned(), Vec::new());
-    let mut rest: Vec<OsString> = parts(path);
-    let mut gone = false;
-    while let Some(part) = rest.pop() {
-        if part == ".." {
-            at.pop();
-            continue;
-        }
-        at.push(&part);
-        // Nothing stands below what is not there. What is this process's own leads where it reads.
-        if gone || (at.starts_with("/proc") && (rest.is_empty() || !is_own(&at))) {
-            continue;
-        }
-        match std::fs::read_link(&at) {
-            Ok(to) => {
-                links.push(at.clone());
-                if links.len() > MOST {
-                    return None;
+/// What stands where a path was followed: each is asked for once.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ways(BTreeMap<PathBuf, Way>);
+
+/// What a path may lead through.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Way {
+    /// A symbolic link, and what it says.
+    Link(PathBuf),
+    /// Something else.
+    There,
+    /// Nothing that can be seen, and why.
+    Gone(Errno),
+}
+
+impl Ways {
+    /// What stands at an absolute path whose parts were followed.
+    pub fn at(&mut self, path: &Path) -> &Way {
+        // Not by entry(), which would copy the path of what is known.
+        if !self.0.contains_key(path) {
+            let way = match nix::fcntl::readlink(path) {
+                Ok(to) => Way::Link(to.into()),
+                Err(Errno::EINVAL) => Way::There,
+                Err(errno) => {
+                    unseen(&path.to_string_lossy(), errno);
+                    Way::Gone(errno)
                 }
-                at.pop();
-                rest.extend(parts(&to));
-            }
-            Err(error) => gone = error.kind() != ErrorKind::InvalidInput,
+            };
+            self.0.insert(path.to_owned(), way);
         }
+        self.0.get(path).unwrap_or(&Way::There)
     }
-    Some((at, links))
+
+    /// Where a path leads, links followed, and where each of them stands that was met: also of what
+    /// is still to be made. None where they lead in a circle. `from`, in which no link is, is what a
+    /// relative path is relative to.
+    ///
+    /// Unlike realpath(3) it tells the links: whoever may write to a directory may lay them there.
+    /// What /proc shows as links of others is none (proc_pid_fd(5), proc_pid_root(5)): they lead to
+    /// what is open there, and not to what bears that name here.
+    pub fn real(&mut self, from: &Path, path: &Path) -> Option<(PathBuf, Vec<PathBuf>)> {
+        // The kernel follows no more (path_resolution(7)).
+        const MOST: usize = 40;
+        let (mut at, mut links) = (from.to_owned(), Vec::new());
+        let mut rest: Vec<OsString> = parts(path);
+        let mut gone = false;
+        while let Some(part) = rest.pop() {
+            if part == ".." {
+                at.pop();
+                continue;
+            }
+            at.push(&part);
+            // Nothing stands below what is not there. What is this process's own leads where it
+            // reads. The root is no link.
+            let foreign = at.starts_with("/proc") && (rest.is_empty() || !is_own(&at));
+            if gone || foreign || part == "/" {
+                continue;
+            }
+            match self.at(&at) {
+                Way::Link(to) => {
+                    rest.extend(parts(to));
+                    links.push(at.clone());
+                    if links.len() > MOST {
+                        return None;
+                    }
+                    at.pop();
+                }
+                way => gone = matches!(way, Way::Gone(_)),
+            }
+        }
+        Some((at, links))
+    }
 }
 
 /// A link of /proc's that leads this process where it reads: it may be gone through, but at the

@@ -131,16 +131,9 @@ pub fn set_mount_at(dir: BorrowedFd<'_>, name: &Path, flags: MountFlags) -> Resu
     })
 }
 
-/// Mounts a new kernel file system at `name`. It makes `dir` the working directory.
-pub fn mount_at(
-    dir: BorrowedFd<'_>,
-    name: &Path,
-    fstype: &str,
-    options: &str,
-    flags: MountFlags,
-) -> Result<()> {
+/// Mounts a new kernel file system at `name` in the working directory.
+pub fn mount_here(name: &Path, fstype: &str, options: &str, flags: MountFlags) -> Result<()> {
     use nix::mount::{MsFlags, mount};
-    nix::unistd::fchdir(dir).of(Call::Fchdir)?;
     let set = [
         (flags.read_only, MsFlags::MS_RDONLY),
         (flags.nosuid, MsFlags::MS_NOSUID),
@@ -151,10 +144,9 @@ pub fn mount_at(
     mount(Some(fstype), name, Some(fstype), flags, Some(options)).of(Call::Mount)
 }
 
-/// Shows what is at `from` in `dir` at `to` there, too. It makes `dir` the working directory.
-pub fn bind_beside(dir: BorrowedFd<'_>, from: &Path, to: &Path, recursive: bool) -> Result<()> {
+/// Shows what is at `from` at `to` in the working directory, too.
+pub fn bind_here(from: &Path, to: &Path, recursive: bool) -> Result<()> {
     use nix::mount::{MsFlags, mount};
-    nix::unistd::fchdir(dir).of(Call::Fchdir)?;
     let below = if recursive { MsFlags::MS_REC } else { MsFlags::empty() };
     let none = None::<&str>;
     mount(Some(from), to, none, MsFlags::MS_BIND | below, none).of(Call::Mount)
@@ -319,5 +311,11 @@ pub fn is_filesystem(fd: BorrowedFd<'_>, magic: nix::sys::statfs::FsType) -> Res
 /// The mount through which `fd` was opened is read-only.
 pub fn is_read_only(fd: BorrowedFd<'_>) -> Result<bool> {
     let flags = nix::sys::statvfs::fstatvfs(fd).of(Call::Fstatfs)?.flags();
+    Ok(flags.contains(nix::sys::statvfs::FsFlags::ST_RDONLY))
+}
+
+/// The same of what `name` shows in the working directory, which must be no link.
+pub fn is_read_only_here(name: &Path) -> Result<bool> {
+    let flags = nix::sys::statvfs::statvfs(name).of(Call::Fstatfs)?.flags();
     Ok(flags.contains(nix::sys::statvfs::FsFlags::ST_RDONLY))
 }

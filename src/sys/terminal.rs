@@ -50,15 +50,17 @@ pub fn stream(n: u8) -> BorrowedFd<'static> {
 /// /dev/null, looked at: nothing else is taken for it.
 pub fn null() -> Result<OwnedFd> {
     let null = super::open(Path::new("/dev/null"), OFlag::O_RDWR | OFlag::O_NOCTTY)?;
-    if is_null(null.as_fd()) { Ok(null) } else { Err(Call::Open.fault(Errno::ENODEV)) }
+    if is_null(&super::seen(null.as_fd())?) {
+        Ok(null)
+    } else {
+        Err(Call::Open.fault(Errno::ENODEV))
+    }
 }
 
 /// Whether this is the null device (null(4)).
 #[must_use]
-pub fn is_null(fd: BorrowedFd<'_>) -> bool {
-    super::seen(fd).is_ok_and(|seen| {
-        seen.st_mode & libc::S_IFMT == libc::S_IFCHR && seen.st_rdev == libc::makedev(1, 3)
-    })
+pub fn is_null(seen: &nix::sys::stat::FileStat) -> bool {
+    seen.st_mode & libc::S_IFMT == libc::S_IFCHR && seen.st_rdev == libc::makedev(1, 3)
 }
 
 /// The /dev/null of a sandbox: through its read-only mount nobody changes the mode or the owner of

@@ -7,7 +7,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::stat::FileStat;
 
@@ -37,11 +36,12 @@ impl Tree {
             None => empty()?,
         };
         sys::move_mount(cover.as_fd(), place.as_fd())?;
-        self.shows(target, cover.as_fd())?;
+        let node = sys::seen(cover.as_fd())?;
+        self.shows(target, &node)?;
         if directory {
             self.empty = Some(cover);
         } else if self.top(AnchorKind::Kernel, target).is_some() {
-            self.covered = Some(Text::of(format_args!("{target}")));
+            self.covered = Some((Text::of(format_args!("{target}")), node));
         }
         Ok(())
     }
@@ -50,7 +50,8 @@ impl Tree {
     /// of a kernel file system of our own: there a name means the same inode from call to call,
     /// and mount(2) takes a quarter of the time.
     fn mask_again(&self, target: &str) -> Option<Result<()>> {
-        let ((dir, name), first) = (self.top(AnchorKind::Kernel, target)?, self.covered.as_ref()?);
+        let (dir, name) = self.top(AnchorKind::Kernel, target)?;
+        let (first, node) = self.covered.as_ref()?;
         let (beside, cover) = self.top(AnchorKind::Kernel, first.as_str())?;
         if beside.as_raw_fd() != dir.as_raw_fd() {
             return None;
@@ -61,9 +62,9 @@ impl Tree {
             _ => return None,
         }
         let same = || {
-            sys::bind_beside(dir, cover, name, false)?;
-            let (now, wanted) = (sys::seen_at(dir, name)?, sys::seen_at(dir, cover)?);
-            is_same(&now, &wanted)
+            self.enter(dir)?;
+            sys::bind_here(cover, name, false)?;
+            is_same(&sys::seen_at(dir, name)?, node)
         };
         Some(same())
     }
@@ -77,8 +78,8 @@ impl Tree {
         let cover = sys::open_tree(place.as_fd(), Path::new(""), true)?;
         sys::set_mount(cover.as_fd(), READ_ONLY, OPEN, true, true)?;
         sys::move_mount(cover.as_fd(), place.as_fd())?;
-        let now = self.shows(target, cover.as_fd())?;
-        is_closed(now.as_fd())
+        let now = self.shows(target, &sys::seen(cover.as_fd())?)?;
+        is_closed(sys::is_read_only(now.as_fd())?)
     }
 
     /// The same for a name of a kernel file system of our own, as in [`Self::mask_again`].
@@ -90,11 +91,11 @@ impl Tree {
             _ => return None,
         };
         let close = || {
-            sys::bind_beside(dir, name, name, true)?;
+            self.enter(dir)?;
+            sys::bind_here(name, name, true)?;
             sys::set_mount_at(dir, name, READ_ONLY)?;
-            let now = sys::resolve_plain(dir, name, OFlag::O_PATH)?;
-            is_same(&sys::seen(now.as_fd())?, &before)?;
-            is_closed(now.as_fd())
+            is_same(&sys::seen_at(dir, name)?, &before)?;
+            is_closed(sys::is_read_only_here(name)?)
         };
         Some(close())
     }
@@ -107,10 +108,10 @@ impl Tree {
         }
     }
 
-    /// What the name shows now, which must be what `cover` is.
-    fn shows(&self, target: &str, cover: BorrowedFd<'_>) -> Result<OwnedFd> {
+    /// What the name shows now, which must be what covers it.
+    fn shows(&self, target: &str, cover: &FileStat) -> Result<OwnedFd> {
         let now = self.look(target, false)?;
-        is_same(&sys::seen(now.as_fd())?, &sys::seen(cover)?)?;
+        is_same(&sys::seen(now.as_fd())?, cover)?;
         Ok(now)
     }
 }
@@ -121,8 +122,7 @@ fn is_same(now: &FileStat, wanted: &FileStat) -> Result<()> {
     if same { Ok(()) } else { Err(Call::CheckMount.fault(Errno::ESTALE)) }
 }
 
-fn is_closed(now: BorrowedFd<'_>) -> Result<()> {
-    let closed = sys::is_read_only(now)?;
+fn is_closed(closed: bool) -> Result<()> {
     if closed { Ok(()) } else { Err(Call::CheckMount.fault(Errno::ESTALE)) }
 }
 

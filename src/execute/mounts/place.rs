@@ -6,10 +6,8 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-use super::{ANCHORED, Anchor, AnchorKind, Content, DIRECTORY, Tree, write_new};
+use super::{ANCHORED, Anchor, AnchorKind, Content, DIRECTORY, FILE, Text, Tree, USUAL, write_new};
 use crate::sys::{self, Call, Fault, Result};
-
-const USUAL: u32 = 0o755;
 
 /// A directory, and a name in it.
 type Top<'d, 'n> = (BorrowedFd<'d>, &'n Path);
@@ -17,17 +15,30 @@ type Top<'d, 'n> = (BorrowedFd<'d>, &'n Path);
 impl Tree {
     /// The place of a mount: a directory, or a file for a file. A missing one is made with
     /// `make`.
-    pub(super) fn place(&self, target: &str, make: bool, directory: bool) -> Result<OwnedFd> {
-        if make && self.top(AnchorKind::Ours, target).is_some() {
+    pub(super) fn place(&mut self, target: &str, make: bool, directory: bool) -> Result<OwnedFd> {
+        if make && self.is_new(target) {
             // Most likely nobody has made it yet.
-            return match self.make(target, directory) {
-                Err(Fault { errno: Errno::EEXIST, .. }) => self.look(target, directory),
-                made => made,
-            };
+            let made = self.make(target, directory);
+            if made.is_ok() {
+                return made;
+            }
         }
         match self.look(target, directory) {
             Err(Fault { errno: Errno::ENOENT, .. }) if make => self.make(target, directory),
-            found => found,
+            found => {
+                // By a link it may be what is kept, and what is mounted there covers that.
+                self.kept = None;
+                self.here.set(None);
+                found
+            }
+        }
+    }
+
+    /// It lies where nothing was before init made it, if not below a mount.
+    pub(super) fn is_new(&self, target: &str) -> bool {
+        match self.anchored(target) {
+            Some(_) => self.top(AnchorKind::Ours, target).is_some(),
+            None => self.empty_root,
         }
     }
 
@@ -85,52 +96,71 @@ impl Tree {
         plain.then(|| (anchor.mount.as_fd(), Path::new(name)))
     }
 
-    fn make(&self, target: &str, directory: bool) -> Result<OwnedFd> {
+    fn make(&mut self, target: &str, directory: bool) -> Result<OwnedFd> {
         let (dir, name) = self.parent(target)?;
         if directory {
-            sys::mkdirat(dir.as_fd(), name, USUAL)?;
-            return sys::openat(dir.as_fd(), name, OFlag::O_PATH | OFlag::O_NOFOLLOW, 0);
+            sys::mkdirat(dir, name, USUAL)?;
+            return sys::openat(dir, name, OFlag::O_PATH | OFlag::O_NOFOLLOW, 0);
         }
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
-        sys::openat(dir.as_fd(), name, flags, 0o644)
+        sys::openat(dir, name, flags, FILE)
     }
 
     /// Makes a directory. One that is there already is good.
-    pub(in crate::execute) fn mkdir(&self, target: &str, mode: u32) -> Result<()> {
+    pub(in crate::execute) fn mkdir(&mut self, target: &str, mode: u32) -> Result<()> {
         let (dir, name) = self.parent(target)?;
-        match sys::mkdirat(dir.as_fd(), name, mode) {
+        match sys::mkdirat(dir, name, mode) {
             Err(Fault { errno: Errno::EEXIST, .. }) => self.look(target, true).map(drop),
             Err(fault) => Err(fault),
             Ok(()) if mode & !USUAL == 0 => Ok(()),
-            Ok(()) => sys::chmod(dir.as_fd(), name, mode),
+            Ok(()) => sys::chmod(dir, name, mode),
         }
     }
 
     /// Makes a symbolic link.
-    pub(in crate::execute) fn symlink(&self, target: &str, to: &str) -> Result<()> {
+    pub(in crate::execute) fn symlink(&mut self, target: &str, to: &str) -> Result<()> {
         let (dir, name) = self.parent(target)?;
-        sys::symlinkat(to, dir.as_fd(), name)
+        sys::symlinkat(to, dir, name)
     }
 
     /// Writes a file.
-    pub(in crate::execute) fn write_file(&self, target: &str, content: Content<'_>) -> Result<()> {
+    pub(in crate::execute) fn write_file(
+        &mut self,
+        target: &str,
+        content: Content<'_>,
+    ) -> Result<()> {
         let (dir, name) = self.parent(target)?;
-        write_new(dir.as_fd(), name, content)
+        write_new(dir, name, content)
     }
 
-    /// The directory that a path lies in, made if it is missing, and the last name in the path.
-    fn parent<'t>(&self, target: &'t str) -> Result<(Dir<'_>, &'t Path)> {
-        if let Some((dir, name)) = self.top(AnchorKind::Ours, target) {
-            return Ok((Dir::Anchor(dir), name));
+    /// The directory of ours that a path lies in, made if it is missing, and its name there.
+    pub(super) fn parent<'t>(&mut self, target: &'t str) -> Result<Top<'_, 't>> {
+        if self.known(target).is_none() {
+            let (base, path) = self.base(target)?;
+            let (parents, _) = split(path);
+            let dir = match open(base, parents) {
+                Err(Fault { errno: Errno::ENOENT, .. }) => self.make_all(base, parents)?,
+                found => found?,
+            };
+            self.is_ours(dir.as_fd())?;
+            self.kept = Some((Text::of(format_args!("{}", split(target).0)), dir));
+            self.here.set(None);
         }
-        let (base, path) = self.base(target)?;
-        let (parents, name) = path.trim_end_matches('/').rsplit_once('/').unwrap_or(("", path));
-        let dir = match open(base, parents) {
-            Err(Fault { errno: Errno::ENOENT, .. }) => self.make_all(base, parents)?,
-            found => found?,
+        self.known(target).ok_or(Call::Openat2.fault(Errno::ENAMETOOLONG))
+    }
+
+    /// The same where it is open already.
+    pub(super) fn known<'t>(&self, target: &'t str) -> Option<Top<'_, 't>> {
+        if let Some(top) = self.top(AnchorKind::Ours, target) {
+            return Some(top);
+        }
+        let (parents, name) = split(target);
+        let dir = match &self.kept {
+            _ if parents.is_empty() && self.empty_root => self.root.as_ref()?,
+            Some((path, dir)) if path.as_str() == parents => dir,
+            _ => return None,
         };
-        self.is_ours(dir.as_fd())?;
-        Ok((Dir::Opened(dir), Path::new(name)))
+        Some((dir.as_fd(), Path::new(name)))
     }
 
     fn make_all(&self, base: BorrowedFd<'_>, path: &str) -> Result<OwnedFd> {
@@ -158,19 +188,9 @@ impl Tree {
     }
 }
 
-/// A directory that something is made in.
-enum Dir<'t> {
-    Anchor(BorrowedFd<'t>),
-    Opened(OwnedFd),
-}
-
-impl AsFd for Dir<'_> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Anchor(dir) => *dir,
-            Self::Opened(dir) => dir.as_fd(),
-        }
-    }
+/// What a path's last name lies in, and that name.
+fn split(path: &str) -> (&str, &str) {
+    path.trim_end_matches('/').rsplit_once('/').unwrap_or(("", path))
 }
 
 fn open(base: BorrowedFd<'_>, path: &str) -> Result<OwnedFd> {
