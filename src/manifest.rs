@@ -154,8 +154,9 @@ pub struct Manifest {
     #[schemars(example = true)]
     pub init: bool,
 
-    /// What is mounted, in this order: `SOURCE:TARGET[:rw]`, or a mapping. What is the host's is
-    /// read-only unless `rw` or `read_only: false` says otherwise.
+    /// What is mounted, in this order, but what lies in another one after that:
+    /// `SOURCE:TARGET[:rw]`, or a mapping. What is the host's is read-only unless `rw` or
+    /// `read_only: false` says otherwise.
     #[serde(default, deserialize_with = "few")]
     #[schemars(length(max = MOST_ITEMS), example = &["./src:/src", "./out:/out:rw"], example = json!([{"type": "tmpfs", "target": "/cache", "size": "1g"}]))]
     pub mounts: Vec<Mount>,

@@ -145,7 +145,7 @@ fn file_systems(
     let mut steps = std::mem::take(&mut root.steps);
     steps.extend(proc::mount(draft, &mut root, isolation));
     steps.extend(dev::steps(draft, &mut root, isolation, identity));
-    steps.extend(mounts::tmpfs(draft, &mut root));
+    steps.extend(mounts::tmpfs(draft, &mut root, isolation));
     steps.extend(files::etc(draft, &mut root));
     steps.extend(mounts::steps(draft, &mut root, isolation));
     steps.extend(mounts::devices(draft, &mut root));

@@ -6,9 +6,11 @@ use crate::sys::Fault;
 use crate::sys::supervise::Came;
 
 mod json;
+mod place;
 mod sentence;
 
-pub use json::{Place, Report, schema};
+pub use json::{Report, schema};
+pub use place::Place;
 pub use sentence::{refusal, sentence, size};
 
 /// Why a run is over: the closed list.

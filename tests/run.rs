@@ -110,3 +110,26 @@ fn the_hosts_root_can_be_shown() {
         assert!(ran.stdout.starts_with("/mnt/etc\n/mnt/usr\n"), "{ran:?}");
     }
 }
+
+/// As compose has it, a mount is not hidden by what it lies in, wherever that stands.
+#[test]
+fn what_lies_in_a_mount_is_mounted_after_it() {
+    let temp = support::Temp::new();
+    std::fs::create_dir(temp.join("shown")).unwrap();
+    temp.write("shown/file", "shown");
+    let manifest = "
+command: [sh, -c, 'cat /a/b/file; echo; awk \"\\$2 ~ /^.[ac]/ {print \\$2}\" /proc/mounts | sort']
+rootfs: ROOT
+tmpfs: [/c/d/e, /c/d, /tmp]
+mounts:
+  - ./shown:/a/b
+  - {type: tmpfs, target: /a}
+  - {type: tmpfs, target: /c, read_only: false}
+";
+    let manifest = manifest.replace("ROOT", &busybox_root().display().to_string());
+    let file = temp.write("order.yaml", manifest);
+    for mut caller in [sixdocker(), support::as_user()] {
+        let ran = run(caller.arg("up").arg(&file)).expect(0);
+        assert_eq!(ran.stdout, "shown\n/a\n/a/b\n/c\n/c/d\n/c/d/e\n");
+    }
+}

@@ -1,9 +1,10 @@
-//! The mounts that the manifest asks for, in its order.
+//! The mounts that the manifest asks for, in its order, but each after what it lies in.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::inputs::Found;
-use crate::manifest::{AbsolutePath, FileContent, Mode, Mount, MountKind, Size, Tmpfs};
+use crate::manifest::{AbsolutePath, FileContent, Manifest, Mode, Mount, MountKind, Size, Tmpfs};
 use crate::plan::{
     Bind, Init, KernelMount, MountFlags, Namespace, OVERLAY_LAYERS, Opening, Origin, Step,
 };
@@ -22,58 +23,101 @@ fn share(target: &str) -> String {
     if target == "/run" { "5%".to_owned() } else { "20%".to_owned() }
 }
 
-/// The `tmpfs` list.
-pub(super) fn tmpfs(draft: &mut Draft<'_>, tree: &mut Tree) -> Vec<Step<Init>> {
-    let manifest = draft.manifest;
-    let plain = |tmpfs: &Tmpfs, target: &str| {
-        tmpfs.target.0 == target && tmpfs.size.is_none() && tmpfs.mode.is_none()
-    };
-    let usual = matches!(manifest.tmpfs.as_slice(), [a, b] if plain(a, "/tmp") && plain(b, "/run"));
-    let mut steps = Vec::new();
-    for (n, tmpfs) in manifest.tmpfs.iter().enumerate() {
-        let target = tmpfs.target.0.as_str();
-        let origin = proc::tmpfs_origin(!usual, n);
-        if target == "/" {
-            over_root(draft, &origin);
-            continue;
-        }
-        let taken = manifest.mounts.iter().any(|mount| mount.target.0 == target);
-        // What nobody asked for gives way: to a mount, and to a root that has no place for it.
-        let absent = tree.whose(target) == Whose::Host
-            && draft.inputs.inside.get(target) == Some(&Found::Missing);
-        if taken || (usual && absent) {
-            continue;
-        }
-        let mode = tmpfs.mode.map_or(if target == "/tmp" { 0o1777 } else { 0o755 }, |mode| mode.0);
-        let size = tmpfs.size.map_or_else(|| share(target), |Size(size)| size.to_string());
-        let make_target = tree.place(draft, target, &origin);
-        tree.mounted(target, Whose::Tmpfs);
-        let flags = MountFlags { nosuid: true, nodev: true, ..MountFlags::default() };
-        let options = vec![pair("mode", &format!("{mode:o}")), pair("size", &size)];
-        let target = target.to_owned();
-        let mount = KernelMount { fstype: "tmpfs", target, flags, options, make_target };
-        steps.push(step(Init::Mount(mount), &origin));
-    }
-    steps
+/// An item of the `tmpfs` or of the `mounts` list, by its number.
+#[derive(Clone, Copy)]
+enum Item {
+    Tmpfs(usize),
+    Mount(usize),
 }
 
-/// The `mounts` list.
+/// The items of both lists that may be mounted before the `mounts` (false), or with them (true):
+/// in their order, but what lies in another one after that, which would hide it.
+fn items(manifest: &Manifest, with_mounts: bool) -> Vec<Item> {
+    let tmpfs = manifest.tmpfs.iter().enumerate();
+    let tmpfs = tmpfs.map(|(n, tmpfs)| (tmpfs.target.0.as_str(), Item::Tmpfs(n)));
+    let mounts = manifest.mounts.iter().enumerate();
+    let mounts = mounts.map(|(n, mount)| (mount.target.0.as_str(), Item::Mount(n)));
+    let all: Vec<(&str, Item)> = tmpfs.chain(mounts).collect();
+    let numbers: BTreeMap<&str, usize> =
+        all.iter().enumerate().map(|(number, (target, _))| (*target, number)).collect();
+    let mut items = Vec::new();
+    for (number, (target, item)) in all.into_iter().enumerate() {
+        let ends = target.match_indices('/').skip(1);
+        let above = ends.filter_map(|(end, _)| numbers.get(target.get(..end)?).copied());
+        let last = above.clone().fold(number, usize::max);
+        if with_mounts == (last >= manifest.tmpfs.len()) {
+            items.push((last, above.count(), item));
+        }
+    }
+    items.sort_by_key(|(last, depth, _)| (*last, *depth));
+    items.into_iter().map(|(_, _, item)| item).collect()
+}
+
+/// The `tmpfs` list, but for what lies in one of the `mounts`.
+pub(super) fn tmpfs(
+    draft: &mut Draft<'_>,
+    tree: &mut Tree,
+    isolation: &Isolation,
+) -> Vec<Step<Init>> {
+    all(draft, tree, isolation, false)
+}
+
+/// The `mounts` list, and what of `tmpfs` lies in one of them.
 pub(super) fn steps(
     draft: &mut Draft<'_>,
     tree: &mut Tree,
     isolation: &Isolation,
 ) -> Vec<Step<Init>> {
+    all(draft, tree, isolation, true)
+}
+
+fn all(
+    draft: &mut Draft<'_>,
+    tree: &mut Tree,
+    isolation: &Isolation,
+    with_mounts: bool,
+) -> Vec<Step<Init>> {
     let manifest = draft.manifest;
-    let mut steps = Vec::new();
-    for (n, mount) in manifest.mounts.iter().enumerate() {
-        let origin = at(key("mounts").index(n));
-        if mount.target.0 == "/" {
-            over_root(draft, &origin);
-            continue;
-        }
-        steps.extend(one(draft, tree, isolation, mount, &origin));
+    let step = |item| match item {
+        Item::Tmpfs(n) => one_tmpfs(draft, tree, n, manifest.tmpfs.get(n)?),
+        Item::Mount(n) => one(draft, tree, isolation, n, manifest.mounts.get(n)?),
+    };
+    items(manifest, with_mounts).into_iter().filter_map(step).collect()
+}
+
+fn one_tmpfs(
+    draft: &mut Draft<'_>,
+    tree: &mut Tree,
+    n: usize,
+    tmpfs: &Tmpfs,
+) -> Option<Step<Init>> {
+    let manifest = draft.manifest;
+    let plain = |tmpfs: &Tmpfs, target: &str| {
+        tmpfs.target.0 == target && tmpfs.size.is_none() && tmpfs.mode.is_none()
+    };
+    let usual = matches!(manifest.tmpfs.as_slice(), [a, b] if plain(a, "/tmp") && plain(b, "/run"));
+    let target = tmpfs.target.0.as_str();
+    let origin = proc::tmpfs_origin(!usual, n);
+    if target == "/" {
+        over_root(draft, &origin);
+        return None;
     }
-    steps
+    let taken = manifest.mounts.iter().any(|mount| mount.target.0 == target);
+    // What nobody asked for gives way: to a mount, and to a root that has no place for it.
+    let absent = tree.whose(target) == Whose::Host
+        && draft.inputs.inside.get(target) == Some(&Found::Missing);
+    if taken || (usual && absent) {
+        return None;
+    }
+    let mode = tmpfs.mode.map_or(if target == "/tmp" { 0o1777 } else { 0o755 }, |mode| mode.0);
+    let size = tmpfs.size.map_or_else(|| share(target), |Size(size)| size.to_string());
+    let make_target = tree.place(draft, target, &origin);
+    tree.mounted(target, Whose::Tmpfs);
+    let flags = MountFlags { nosuid: true, nodev: true, ..MountFlags::default() };
+    let options = vec![pair("mode", &format!("{mode:o}")), pair("size", &size)];
+    let target = target.to_owned();
+    let mount = KernelMount { fstype: "tmpfs", target, flags, options, make_target };
+    Some(step(Init::Mount(mount), &origin))
 }
 
 fn over_root(draft: &mut Draft<'_>, origin: &Origin) {
@@ -94,10 +138,15 @@ fn one(
     draft: &mut Draft<'_>,
     tree: &mut Tree,
     isolation: &Isolation,
+    n: usize,
     mount: &Mount,
-    origin: &Origin,
 ) -> Option<Step<Init>> {
+    let origin = &at(key("mounts").index(n));
     let target = mount.target.0.clone();
+    if target == "/" {
+        over_root(draft, origin);
+        return None;
+    }
     if let MountKind::File { content, mode } = &mount.kind {
         return file(draft, tree, &mount.target, content, *mode, origin);
     }
