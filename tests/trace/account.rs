@@ -147,6 +147,12 @@ fn account(call: &Call, steps: &[Step]) -> Account {
         "ioctl" => device(call, steps),
         "mkdir" | "mkdirat" => directory(call, steps),
         "symlinkat" => actions(&["symlink"]),
+        // No node, but a file to show one upon.
+        "mknodat" => of(&|step| {
+            step.is(&["bind"])
+                && call.argument(2).starts_with("S_IFREG")
+                && step.text("target") == format!("/dev/{}", unquoted(&call.argument(1)))
+        }),
         "execve" | "execveat" => {
             let program = unquoted(&call.argument(0));
             of(&|step| {
