@@ -5,7 +5,7 @@ mod support;
 
 use std::fs;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::signal::Signal;
 use support::{
@@ -57,9 +57,13 @@ impl Case {
 #[test]
 fn ok() {
     let case = Case::new("command: [echo, done]\n");
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    let before = now();
     let ran = case.run().expect(0);
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("done\n", ""));
     let report = case.reported("ok", 0);
+    let ended = report["ended_at"].as_f64().unwrap();
+    assert!(before < ended && ended < now(), "{before} {ended}");
     assert_eq!(report["ended_by"], "command");
     assert!(report["usage"]["wall_seconds"].as_f64().unwrap() > 0.0);
     assert!(!report["steps"].as_array().unwrap().is_empty());

@@ -1,7 +1,7 @@
 //! The report as JSON, for machines.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::signal::Signal;
 use schemars::JsonSchema;
@@ -29,6 +29,8 @@ pub struct Report {
     pub sentence: Option<String>,
     /// Who ended it.
     pub ended_by: By,
+    /// When it ended, in seconds since 1970 (UTC). It began `usage.wall_seconds` before.
+    pub ended_at: f64,
     /// The signal that asked the runner to stop.
     pub asked: Option<Asked>,
     /// How the command itself ended.
@@ -275,6 +277,10 @@ impl Report {
             exit_code: 0,
             sentence: None,
             ended_by: By::from(ending),
+            ended_at: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs_f64(),
             asked: None,
             command: None,
             failed_step: None,
