@@ -525,6 +525,38 @@ fn a_file_of_accounts_that_may_not_be_read_is_named() {
     tells(ran, 125, 2, &["/etc/passwd", "user `web`", "can't be read: permission denied"]);
 }
 
+/// Before anything is started, and with what stands in the way.
+#[test]
+fn a_path_that_is_out_of_reach_is_named() {
+    let stage = Stage::new(Who::User);
+    let shut = |name: &str| {
+        let path = stage.root(name);
+        fs::set_permissions(&path, Permissions::from_mode(0o0)).unwrap();
+        path.display().to_string()
+    };
+    let (passwd, home) = (shut("etc/passwd"), shut("home"));
+    fs::set_permissions(stage.root("var"), Permissions::from_mode(0o555)).unwrap();
+    let shown =
+        |path: &str| format!("{path} belongs to uid {0}, gid {0}, with mode 0000", Who::User.id());
+    let cases: [(&str, &str, &str); 7] = [
+        ("stdin", "./root/etc/passwd", &shown(&passwd)),
+        ("stdin", "./root/home/in", &shown(&home)),
+        ("env_file", "./root/etc/passwd", &shown(&passwd)),
+        ("mounts", "[./root/home/x:/x]", &shown(&home)),
+        ("stdout", "./root/etc/passwd", "/etc/passwd can't be written: permission denied"),
+        ("stdout", "./root/var/out", "/var/out can't be written: permission denied"),
+        ("stderr", "./root/home/out", "/home/out can't be written: permission denied"),
+    ];
+    for (key, value, words) in cases {
+        let text = format!("command: [\"true\"]\n{key}: {value}\n");
+        let ran = run(Who::User.command().arg("check").arg(stage.manifest(&text)));
+        let place = format!("box.yaml:2:{}:", key.len() + 3 + usize::from(key == "mounts"));
+        assert!(ran.stdout.contains(&place) && ran.stdout.contains(words), "{ran:?}");
+        stage.up(Who::User, &text).expect(125).says(words).says("nothing was started");
+    }
+    fs::set_permissions(stage.root("home"), Permissions::from_mode(0o755)).unwrap();
+}
+
 #[test]
 fn a_file_over_a_directory_of_the_root_is_refused_in_words() {
     for who in Who::all() {

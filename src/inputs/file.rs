@@ -61,6 +61,29 @@ pub(crate) fn hint(path: &Path) -> Option<String> {
     close.then(|| format!("did you mean {}?", near.1.display()))
 }
 
+/// What keeps the caller from what is at `path`: a directory on the way, or the file itself.
+pub(super) fn barrier(path: &Path) -> Option<String> {
+    use nix::unistd::{AccessFlags, access, geteuid};
+    let mut way: Vec<&Path> = path.ancestors().collect();
+    way.reverse();
+    let shut = |(n, at): (usize, &&Path)| {
+        let last = n + 1 == way.len();
+        let asked = if last { AccessFlags::R_OK } else { AccessFlags::X_OK };
+        access(*at, asked) == Err(Errno::EACCES)
+    };
+    let at = way.iter().enumerate().position(|(n, at)| shut((n, at)))?;
+    let at = way.get(at)?;
+    let seen = std::fs::metadata(at).ok()?;
+    Some(format!(
+        "{} belongs to uid {}, gid {}, with mode {:04o}, and is closed to uid {}",
+        at.display(),
+        seen.uid(),
+        seen.gid(),
+        seen.mode() & 0o7777,
+        geteuid()
+    ))
+}
+
 /// As many entries of a directory as are compared.
 const ENTRIES: usize = 10_000;
 

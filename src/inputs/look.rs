@@ -10,7 +10,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, SFlag};
 use nix::unistd::{AccessFlags, access};
 
-use super::file::{account_file, disk, found, hint, stands, text};
+use super::file::{account_file, barrier, disk, found, hint, stands, text};
 use super::{ETC, Found, Inputs, OWN_ETC, SYSTEM, reader};
 use crate::manifest::{
     FileContent, Id, Input, Manifest, MountKind, Network, RootSource, SeccompBase, Userns, Write,
@@ -155,9 +155,12 @@ impl Inputs {
             _ if path.is_relative() => Found::Denied(LOST.to_owned()),
             found => found,
         };
-        if found == Found::Missing
-            && let Some(hint) = hint(&path)
-        {
+        let hint = match found {
+            Found::Missing => hint(&path),
+            Found::Denied(_) => barrier(&path),
+            _ => None,
+        };
+        if let Some(hint) = hint {
             self.hints.insert(path.clone(), hint);
         }
         self.follow(&path);
@@ -187,18 +190,34 @@ impl Inputs {
         }
     }
 
-    /// Whether a file may be written: in place of one that is there, a new one is made beside it.
-    fn writable(&mut self, path: &Path) {
+    /// Whether a file may be written; `replaced`: in place of one that is there, a new one is made
+    /// beside it.
+    fn writable(&mut self, path: &Path, replaced: bool) {
         let path = self.place(path);
         let real = self.real.get(&path).unwrap_or(&path);
-        let asked = match (self.paths.get(&path), real.parent()) {
-            (Some(Found::Missing | Found::File(_)), Some(dir)) if !sys::is_kernels(&path) => {
+        let made = match self.paths.get(&path) {
+            Some(Found::Missing) => true,
+            Some(Found::File(_)) => replaced,
+            _ => false,
+        };
+        let asked = match real.parent() {
+            Some(dir) if made && !sys::is_kernels(&path) => {
                 access(dir, AccessFlags::W_OK | AccessFlags::X_OK)
             }
             _ => access(&path, AccessFlags::W_OK),
         };
         if let Err(errno @ (Errno::EACCES | Errno::EPERM | Errno::EROFS)) = asked {
             self.unwritable.insert(path, errno.desc().to_lowercase());
+        }
+    }
+
+    /// What may not be opened to read counts as what can't be seen.
+    fn readable(&mut self, path: &Path) {
+        let path = self.place(path);
+        if matches!(self.paths.get(&path), Some(Found::File(_)))
+            && access(&path, AccessFlags::R_OK) == Err(Errno::EACCES)
+        {
+            self.note(path, Found::Denied(Errno::EACCES.desc().to_lowercase()));
         }
     }
 
@@ -324,6 +343,7 @@ impl Inputs {
         match &manifest.stdin {
             Input::File(path) => {
                 self.see(path);
+                self.readable(path);
                 if sys::is_kernels(path) {
                     self.reader = reader::of_stdin();
                 }
@@ -339,12 +359,13 @@ impl Inputs {
         if let Some(report) = &manifest.report {
             self.directory_of(&report.file);
             self.see(&report.file);
-            self.writable(&report.file);
+            self.writable(&report.file, true);
         }
         for path in manifest.stdout.file().into_iter().chain(manifest.stderr.file()) {
             self.directory_of(path);
             self.glance(path);
             self.follow(&self.place(path));
+            self.writable(path, false);
         }
     }
 

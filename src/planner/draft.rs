@@ -185,10 +185,12 @@ impl<'a> Draft<'a> {
         self.wrong("missing_path", place, text, "missing", help);
     }
 
-    fn denied(&mut self, path: &Path, reason: &str, place: &Pointer) {
-        let text = format!("{} can't be looked at: {reason}", path.display());
+    pub(super) fn denied(&mut self, path: &Path, reason: &str, place: &Pointer) {
+        let text = format!("{} is out of reach: {reason}", path.display());
         let help = if path.is_relative() {
             "change to a directory that is there (`cd`), or write absolute paths"
+        } else if let Some(barrier) = self.inputs.hints.get(path) {
+            barrier
         } else if reason.starts_with("permission") {
             "the caller must be able to see it"
         } else {

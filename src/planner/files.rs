@@ -60,10 +60,7 @@ pub(super) fn text(draft: &mut Draft<'_>, path: &Path, place: &Pointer) -> Optio
     match draft.inputs.paths.get(path) {
         Some(Found::File(Some(text))) => return Some(text.clone()),
         Some(Found::Missing) => draft.missing(path, place),
-        Some(Found::Denied(reason)) => {
-            let text = format!("{} can't be read: {reason}", path.display());
-            draft.wrong("no_access", place, text, "can't be read", "");
-        }
+        Some(Found::Denied(reason)) => draft.denied(path, reason, place),
         None | Some(Found::File(None)) => {
             let text = format!("{} is not a text of at most 1 MiB in UTF-8", path.display());
             draft.wrong(

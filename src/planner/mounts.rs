@@ -421,10 +421,7 @@ fn check_device(draft: &mut Draft<'_>, path: &str, place: &Pointer) {
     match draft.inputs.paths.get(path) {
         None | Some(Found::Device(..)) => {}
         Some(Found::Missing) => draft.missing(path, place),
-        Some(Found::Denied(reason)) => {
-            let text = format!("{} can't be looked at: {reason}", path.display());
-            draft.wrong("no_access", place, text, "no access", "");
-        }
+        Some(Found::Denied(reason)) => draft.denied(path, reason, place),
         Some(_) => {
             let text = format!("{} is not a device", path.display());
             draft.wrong(

@@ -189,6 +189,7 @@ fn file(
     match draft.inputs.paths.get(&path) {
         Some(Found::Device('c', 1, 3)) => return Stream::None,
         Some(Found::Missing) if stream == 0 => draft.missing(&path, &origin.key),
+        Some(Found::Denied(reason)) if stream == 0 => draft.denied(&path, reason, &origin.key),
         Some(Found::Directory) => {
             let text = format!("{} is a directory", path.display());
             draft.wrong("bad_path", &origin.key, text, "not a file", "name a file");
@@ -199,6 +200,13 @@ fn file(
         draft.directory_exists(dir, &origin.key);
     }
     no_device_inside(draft, &path, &origin.key);
+    let dir = path.parent().and_then(|dir| draft.inputs.paths.get(dir));
+    let told = stream == 0 || matches!(dir, Some(Found::Denied(_)));
+    if let Some(why) = draft.inputs.unwritable.get(&path).filter(|_| !told) {
+        let text = format!("{} can't be written: {why}", path.display());
+        let help = "name a file, or a directory, that the caller may write to";
+        draft.wrong("no_access", &origin.key, text, "can't be written", help);
+    }
     if stream == 0 {
         exposure::seen(draft, &path, &origin);
     } else {
