@@ -1172,3 +1172,33 @@ fn a_processor_that_is_not_there_is_named() {
     let text = "rootfs: ./root\ncommand: [\"true\"]\nlimits:\n  cpuset: 0-9999\n";
     stage.up(Who::Root, text).expect(125).says("box.yaml:4:").says("0-9999");
 }
+
+/// One item of the list is one option of the kernel's.
+#[test]
+fn two_options_in_one_are_refused() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        for options in
+            ["'sync,lazytime'", "'ro,nr_inodes=9'", "''", "'=x'", "'mpol=interleave:0', '0'"]
+        {
+            let text = format!(
+                "rootfs: ./root\ncommand: [\"true\"]\ntmpfs: [/t]\nmounts: [{{type: tmpfs, target: /t/x, options: [{options}]}}]\n"
+            );
+            let ran = stage.up(who, &text).expect(125);
+            assert!(ran.stderr.contains("box.yaml:4:"), "{options}: {ran:?}");
+        }
+    }
+}
+
+/// It is not taken for a directory, or for something of the root file system's.
+#[test]
+fn a_link_of_dev_is_told_as_one() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        for mounts in ["devices: ['/dev/zero:/dev/stdin']", "mounts: ['/usr/share:/dev/stdin']"] {
+            let text = format!("command: [\"true\"]\n{mounts}\n");
+            let ran = stage.up(who, &text).expect(125);
+            assert!(ran.stderr.contains("symbolic link"), "{mounts}: {ran:?}");
+        }
+    }
+}

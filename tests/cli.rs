@@ -717,3 +717,17 @@ fn what_is_taken_of_the_environment_is_told_by_name_alone() {
     assert!(told.contains("the command sees CI_TOKEN of the caller's environment"), "{told}");
     assert_eq!(told.matches("CI_TOKEN of").count(), 1, "{told}");
 }
+
+/// However far down in its list it stands, and whoever asks.
+#[test]
+fn a_name_without_a_value_is_told_at_its_own_line() {
+    let temp = Temp::new();
+    let names: String = (0..1000).map(|n| format!("  - NAME{n}={n}\n")).collect();
+    let text = format!("command: [x]\nenvironment:\n{names}  - NO_SUCH_NAME\n");
+    let file = temp.write("names.yaml", text);
+    for (word, code) in [("check", 1), ("plan", 1), ("audit", 2)] {
+        let ran = run(sixdocker().arg(word).arg(&file)).expect(code);
+        let told = if word == "check" { &ran.stdout } else { &ran.stderr };
+        assert!(told.contains("names.yaml:1003:5: error: `NO_SUCH_NAME`"), "{word}: {told}");
+    }
+}

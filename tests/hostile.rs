@@ -97,6 +97,11 @@ const FAULTS: &[Case] = &[
         || with(&format!("environment:\n{}", "- =x\n".repeat(90_000))),
         Some("more_faults"),
     ),
+    (
+        "names",
+        || with(&format!("environment:\n{}", numbered(90_000, |n| format!("- N{n}\n")))),
+        Some("more_faults"),
+    ),
     ("sources", || with(&format!("mounts:\n{}", sources())), Some("more_faults")),
     ("mounts", || with(&format!("mounts:\n{}", "- /a:/b\n".repeat(90_000))), Some("bad_value")),
     ("devices", || with(&format!("devices:\n{}", "- /dev/no\n".repeat(90_000))), Some("bad_value")),

@@ -133,3 +133,21 @@ mounts:
         assert_eq!(ran.stdout, "shown\n/a\n/a/b\n/c\n/c/d\n/c/d/e\n");
     }
 }
+
+/// However long the path to it is.
+#[test]
+fn what_lies_deep_is_made() {
+    let temp = support::Temp::new();
+    let deep = format!("/t/{}", "a-name-of-fifty-letters-that-is-one-of-seven-in-all/".repeat(7));
+    let manifest = format!(
+        "command: [sh, -c, 'cat {deep}file && touch {deep}mount/x && ls /t']
+rootfs: {}
+tmpfs: [/t, '{deep}mount']
+files: {{'{deep}file': \"deep\\n\", /t/high: high}}
+",
+        busybox_root().display()
+    );
+    let file = temp.write("deep.yaml", manifest);
+    let ran = run(sixdocker().arg("up").arg(&file)).expect(0);
+    assert_eq!(ran.stdout, "deep\na-name-of-fifty-letters-that-is-one-of-seven-in-all\nhigh\n");
+}

@@ -156,9 +156,16 @@ impl Asked {
     }
 
     fn plan_with_streams(&self, host: &Host, owned: bool) -> Result<Plan, Vec<Problem>> {
-        let streams =
-            Inputs { terminals: [false; 3], owned: [owned; 3], reader: None, ..self.look() };
-        planner::plan(&self.manifest, host, &streams)
+        let streams = Inputs {
+            terminals: [false; 3],
+            owned: [owned; 3],
+            nulls: [false; 3],
+            reader: None,
+            background: false,
+            writable_stdin: false,
+            ..self.look()
+        };
+        self.plan_of(host, &streams)
     }
 
     /// The manifest that the command line names, and the machine: the recorded one, or this.

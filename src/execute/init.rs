@@ -136,7 +136,7 @@ pub(super) struct Scene<'p> {
     outside: Outside,
     /// /proc/self/oom_score_adj, which can't be opened any more once nobody may trace us.
     oom: Option<Result<OwnedFd>>,
-    tree: Tree,
+    tree: Tree<'p>,
     /// The sandbox's terminal.
     terminal: Option<OwnedFd>,
     /// Landlock's rules, made while descriptors can still be had.
@@ -233,7 +233,7 @@ impl<'p> Scene<'p> {
         sys::write_once(file.as_fd(), value)
     }
 
-    fn perform(&mut self, n: u16, action: &Init) -> Result<()> {
+    fn perform(&mut self, n: u16, action: &'p Init) -> Result<()> {
         match action {
             Init::Scratch { .. }
             | Init::Root(_)
@@ -277,7 +277,7 @@ impl<'p> Scene<'p> {
     }
 
     /// Performs what belongs to the new root file system.
-    fn perform_mount(&mut self, n: u16, action: &Init) -> Result<()> {
+    fn perform_mount(&mut self, n: u16, action: &'p Init) -> Result<()> {
         let tree = &mut self.tree;
         match action {
             Init::Scratch { size } => tree.scratch(size),

@@ -1,8 +1,10 @@
 //! The new root file system, while init builds it.
 //!
-//! Nothing in it is trusted. Every mount is made as a descriptor that lies nowhere, and put on
-//! an inode that was looked up without leaving the root; names are not looked up twice. What is
-//! written is written into file systems made here, and into no directory of the host's.
+//! Nothing in it is trusted. A mount is made as a descriptor that lies nowhere, and put on an inode
+//! that was looked up without leaving the root; names are not looked up twice. Only a name that was
+//! just made in a file system of ours, or that is the kernel's own, is mounted upon as a name:
+//! nobody could have put a link there. What is written is written into file systems made here, and
+//! into no directory of the host's.
 
 mod cover;
 mod place;
@@ -53,7 +55,7 @@ pub(super) struct Content<'p> {
 
 /// The new root and what it is made of.
 #[derive(Default)]
-pub(super) struct Tree {
+pub(super) struct Tree<'p> {
     root: Option<OwnedFd>,
     /// The tmpfs out of sight that holds layers and files.
     scratch: Option<OwnedFd>,
@@ -62,7 +64,7 @@ pub(super) struct Tree {
     /// What lies at the places of [`ANCHORED`].
     anchors: [Option<Anchor>; ANCHORED.len()],
     /// The directory of ours that something was made in last, and its path. No mount came over it.
-    kept: Option<(Text, OwnedFd)>,
+    kept: Option<(&'p str, OwnedFd)>,
     /// The working directory, which the names of mount(2) start at.
     here: Cell<Option<RawFd>>,
     /// The device numbers of file systems that were made here.
@@ -150,7 +152,7 @@ impl Ours {
     }
 }
 
-impl Tree {
+impl<'p> Tree<'p> {
     fn at_root(&self) -> Result<BorrowedFd<'_>> {
         self.root.as_ref().map(AsFd::as_fd).ok_or(Call::Openat2.fault(Errno::EBADF))
     }
@@ -241,7 +243,7 @@ impl Tree {
     }
 
     /// Shows something of the host.
-    pub(super) fn bind(&mut self, bind: &Bind) -> Result<()> {
+    pub(super) fn bind(&mut self, bind: &'p Bind) -> Result<()> {
         if let Ok(flagged) = self.bind_node(bind) {
             return flagged;
         }
@@ -302,7 +304,7 @@ impl Tree {
     }
 
     /// Mounts a kernel file system.
-    pub(super) fn mount(&mut self, mount: &KernelMount) -> Result<()> {
+    pub(super) fn mount(&mut self, mount: &'p KernelMount) -> Result<()> {
         if let Ok(mounted) = self.mount_by_name(mount) {
             return mounted;
         }
@@ -321,7 +323,7 @@ impl Tree {
 
     /// The same by mount(2), which takes a third of the calls, where the place is made for it: such
     /// a name leads nowhere else. The outer error: nothing was mounted, and the longer way tells why.
-    fn mount_by_name(&mut self, mount: &KernelMount) -> Result<Result<()>> {
+    fn mount_by_name(&mut self, mount: &'p KernelMount) -> Result<Result<()>> {
         let unfit = Call::Mount.fault(Errno::EINVAL);
         // mount(2) would make the file system itself read-only, not the mount.
         let plain = mount.fstype != "overlay" && !mount.flags.read_only;
@@ -330,8 +332,11 @@ impl Tree {
         }
         let mut options = Text::empty();
         for (n, (key, value)) in mount.options.iter().enumerate() {
+            // Each option is one, and stays so in a text of all.
+            let plain = !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
             let comma = if n == 0 { "" } else { "," };
             match value {
+                _ if !plain => return Err(unfit),
                 Some(value) if value.contains(',') => return Err(unfit),
                 Some(value) => write!(options, "{comma}{key}={value}"),
                 None => write!(options, "{comma}{key}"),
@@ -386,7 +391,7 @@ impl Tree {
     pub(super) fn file(
         &mut self,
         n: u16,
-        target: &str,
+        target: &'p str,
         content: Content<'_>,
         make: bool,
     ) -> Result<()> {

@@ -62,12 +62,15 @@ impl Inputs {
         self.file = std::path::absolute(file).ok().filter(|file| file.is_file());
         if let Some(file) = self.file.clone() {
             self.follow(&file);
+            self.ways = sys::Ways::default();
         }
     }
 
     /// Whose ids may have to be mapped.
     fn filesystems(&mut self, manifest: &Manifest) {
-        let host = SYSTEM.iter().chain(&ETC).map(PathBuf::from);
+        // What is a link of the host's root is shown as one.
+        let shown = |path: &PathBuf| !matches!(self.paths.get(path), Some(Found::Link(_)));
+        let host = SYSTEM.iter().chain(&ETC).map(PathBuf::from).filter(shown);
         let mut all: Vec<PathBuf> = match &manifest.rootfs.source {
             RootSource::Host => host.collect(),
             RootSource::Dir(dir) => vec![dir.clone()],
@@ -81,10 +84,6 @@ impl Inputs {
         }));
         for path in all {
             let path = self.base.join(path);
-            // A link of the host's is shown as a link.
-            if matches!(self.paths.get(&path), Some(Found::Link(_) | Found::Missing)) {
-                continue;
-            }
             match nix::sys::statfs::statfs(&path) {
                 Ok(seen) => _ = self.filesystems.insert(path, seen.filesystem_type()),
                 Err(errno) => sys::unseen(&path.to_string_lossy(), errno),
@@ -157,7 +156,8 @@ impl Inputs {
         };
         let hint = match found {
             Found::Missing => hint(&path),
-            Found::Denied(_) => barrier(&path),
+            // A path that is too long has other troubles.
+            Found::Denied(ref why) if *why == denied() => barrier(&path),
             _ => None,
         };
         if let Some(hint) = hint {
@@ -217,7 +217,7 @@ impl Inputs {
         if matches!(self.paths.get(&path), Some(Found::File(_)))
             && access(&path, AccessFlags::R_OK) == Err(Errno::EACCES)
         {
-            self.note(path, Found::Denied(Errno::EACCES.desc().to_lowercase()));
+            self.note(path, Found::Denied(denied()));
         }
     }
 
@@ -386,6 +386,11 @@ impl Inputs {
             }
         }
     }
+}
+
+/// As [`Found::Denied`] tells what the caller has no permission for.
+fn denied() -> String {
+    Errno::EACCES.desc().to_lowercase()
 }
 
 /// The caller's environment, as far as it is text.

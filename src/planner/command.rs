@@ -129,14 +129,14 @@ fn environment(draft: &mut Draft<'_>, identity: &Identity, streams: &Streams) ->
         }
     }
     for (name, value) in &manifest.environment.0 {
-        if value.is_none() {
-            let origin = at(key("environment").key(name));
-            draft.hole(Opening::CallerVariables, name, &origin);
-        }
-        match value.as_ref().or_else(|| draft.inputs.environment.get(name)) {
-            Some(value) => _ = all.insert(name.clone(), value.clone()),
-            None => {
-                let place = key("environment").key(name);
+        let place = key("environment").key(name);
+        match (value, draft.inputs.environment.get(name)) {
+            (Some(value), _) => _ = all.insert(name.clone(), value.clone()),
+            (None, Some(value)) => {
+                all.insert(name.clone(), value.clone());
+                draft.hole(Opening::CallerVariables, name, &at(place));
+            }
+            (None, None) => {
                 let text =
                     format!("`{name}` has no value, and the caller's environment has none either");
                 draft.wrong(

@@ -1,8 +1,9 @@
 //! A plan in the making: what it is made of, and what was found wrong so far.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::diagnostic::{Place, Problem};
+use crate::diagnostic::{self, Place, Problem};
 use crate::host::Host;
 use crate::inputs::{Found, Inputs};
 use crate::manifest::{Degradable, Manifest};
@@ -19,13 +20,19 @@ pub(super) struct Draft<'a> {
     problems: Vec<Problem>,
     degraded: Vec<Degraded>,
     holes: Vec<Hole>,
+    /// Where in them what is known of each.
+    told: BTreeMap<(Opening, String), usize>,
 }
+
+/// Many more problems than are told: the first of them by their places are among these, if the
+/// manifest is none that was made to take memory.
+const KEPT: usize = 100 * diagnostic::MOST;
 
 impl<'a> Draft<'a> {
     pub(super) fn new(manifest: &'a Manifest, host: &'a Host, inputs: &'a Inputs) -> Self {
         let name = manifest.name.as_ref().map_or_else(|| tame(&inputs.stem), |name| name.0.clone());
         let (problems, degraded, holes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { manifest, host, inputs, name, problems, degraded, holes }
+        Self { manifest, host, inputs, name, problems, degraded, holes, told: BTreeMap::new() }
     }
 
     /// The plan, if nothing is wrong with it; its steps get their numbers here.
@@ -90,6 +97,9 @@ impl<'a> Draft<'a> {
         label: impl Into<String>,
         help: impl Into<String>,
     ) {
+        if self.problems.len() == KEPT {
+            return;
+        }
         self.problems.push(Problem {
             code,
             at: Place::Value(at.clone()),
@@ -109,8 +119,8 @@ impl<'a> Draft<'a> {
     /// for it goes before that a default does.
     pub(super) fn hole(&mut self, opening: Opening, about: impl Into<String>, origin: &Origin) {
         let hole = Hole { opening, about: about.into(), origin: origin.clone() };
-        let same = |told: &&mut Hole| (told.opening, &told.about) == (opening, &hole.about);
-        match self.holes.iter_mut().find(same) {
+        let known = *self.told.entry((opening, hole.about.clone())).or_insert(self.holes.len());
+        match self.holes.get_mut(known) {
             Some(told) if told.origin.default => *told = hole,
             Some(_) => {}
             None => self.holes.push(hole),

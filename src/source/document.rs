@@ -2,7 +2,8 @@
 //!
 //! Anchors mean nothing here, and aliases are refused: no text grows by being read.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput};
@@ -17,8 +18,6 @@ use crate::diagnostic::{self, Place, Problem};
 const DEPTH: usize = 32;
 /// How many values a manifest may hold.
 const NODES: usize = 100_000;
-/// How many items of a list are looked through for a name.
-const SOUGHT: usize = 200;
 /// One more fault than are told, so that it is seen when there are more.
 const FAULTS: usize = diagnostic::MOST + 1;
 
@@ -30,7 +29,11 @@ pub struct Document {
     dollars: Vec<usize>,
     /// Faults that did not stand in the way of a tree.
     faults: Vec<Problem>,
+    names: RefCell<Names>,
 }
+
+/// Of each list in which a name was looked for, by its first byte: the items that give it a value.
+type Names = BTreeMap<usize, BTreeMap<String, usize>>;
 
 impl Document {
     /// Reads the one document of `source`.
@@ -46,7 +49,7 @@ impl Document {
         match reading.document() {
             Ok(root) => {
                 let dollars = source.text.match_indices('$').map(|(at, _)| at).collect();
-                Ok(Self { root, dollars, faults: reading.faults })
+                Ok(Self { root, dollars, faults: reading.faults, names: RefCell::default() })
             }
             Err(problem) => Err(reading.ended_by(*problem)),
         }
@@ -55,7 +58,7 @@ impl Document {
     /// The same text's tree with other values in it.
     #[must_use]
     pub fn with_root(&self, root: Node) -> Self {
-        Self { root, ..self.clone() }
+        Self { root, names: RefCell::default(), ..self.clone() }
     }
 
     #[must_use]
@@ -114,7 +117,9 @@ impl Document {
                 }
                 Value::List(items) => {
                     let numbered = part.parse().ok().and_then(|n: usize| items.get(n));
-                    numbered.or_else(|| assigned(items, &part)).map(|item| (None, item))
+                    let start = found.1.span.start;
+                    let item = numbered.or_else(|| self.assigned(start, items, &part));
+                    item.map(|item| (None, item))
                 }
                 _ => None,
             };
@@ -125,16 +130,21 @@ impl Document {
         }
         found
     }
-}
 
-/// The item of a list that gives a value to `name`: `NAME=value`, or the name alone. Far
-/// down in a list it is not looked for: there may be as many faults as items.
-fn assigned<'n>(items: &'n [Node], name: &str) -> Option<&'n Node> {
-    let named = |text: &str| {
-        text.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
-    };
-    let items = items.get(..items.len().min(SOUGHT)).unwrap_or_default();
-    items.iter().find(|item| item.text().is_some_and(named))
+    /// The item of a list that gives a value to `name`: `NAME=value`, or the name alone. There may
+    /// be as many faults as items.
+    fn assigned<'n>(&self, list: usize, items: &'n [Node], name: &str) -> Option<&'n Node> {
+        let mut lists = self.names.borrow_mut();
+        let names = lists.entry(list).or_insert_with(|| {
+            let mut names = BTreeMap::new();
+            for (n, text) in items.iter().enumerate().filter_map(|(n, it)| Some((n, it.text()?))) {
+                let name = text.split_once('=').map_or(text, |(name, _)| name);
+                names.entry(name.to_owned()).or_insert(n);
+            }
+            names
+        });
+        items.get(*names.get(name)?)
+    }
 }
 
 /// The work of reading one text.

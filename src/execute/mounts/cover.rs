@@ -18,7 +18,7 @@ const SHUT: MountFlags = MountFlags { read_only: true, noexec: true, ..NO_PRIVIL
 const NODE: MountFlags = MountFlags { nodev: false, ..SHUT };
 const READ_ONLY: MountFlags = MountFlags { read_only: true, ..OPEN };
 
-impl Tree {
+impl Tree<'_> {
     /// Hides what is at `target` under `null`, or under an empty directory.
     pub(in crate::execute) fn mask(&mut self, target: &str, null: BorrowedFd<'_>) -> Result<()> {
         if let Some(done) = self.mask_again(target) {

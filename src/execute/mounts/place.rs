@@ -6,21 +6,27 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-use super::{ANCHORED, Anchor, AnchorKind, Content, DIRECTORY, FILE, Text, Tree, USUAL, write_new};
+use super::{ANCHORED, Anchor, AnchorKind, Content, DIRECTORY, FILE, Tree, USUAL, write_new};
 use crate::sys::{self, Call, Fault, Result};
 
 /// A directory, and a name in it.
 type Top<'d, 'n> = (BorrowedFd<'d>, &'n Path);
 
-impl Tree {
+impl<'p> Tree<'p> {
     /// The place of a mount: a directory, or a file for a file. A missing one is made with
     /// `make`.
-    pub(super) fn place(&mut self, target: &str, make: bool, directory: bool) -> Result<OwnedFd> {
+    pub(super) fn place(
+        &mut self,
+        target: &'p str,
+        mut make: bool,
+        directory: bool,
+    ) -> Result<OwnedFd> {
         if make && self.is_new(target) {
             // Most likely nobody has made it yet.
-            let made = self.make(target, directory);
-            if made.is_ok() {
-                return made;
+            match self.make(target, directory) {
+                Ok(made) => return Ok(made),
+                // It may be a link that leads nowhere, and is not made again.
+                Err(fault) => make = fault.errno != Errno::EEXIST,
             }
         }
         match self.look(target, directory) {
@@ -96,7 +102,7 @@ impl Tree {
         plain.then(|| (anchor.mount.as_fd(), Path::new(name)))
     }
 
-    fn make(&mut self, target: &str, directory: bool) -> Result<OwnedFd> {
+    fn make(&mut self, target: &'p str, directory: bool) -> Result<OwnedFd> {
         let (dir, name) = self.parent(target)?;
         if directory {
             sys::mkdirat(dir, name, USUAL)?;
@@ -107,7 +113,7 @@ impl Tree {
     }
 
     /// Makes a directory. One that is there already is good.
-    pub(in crate::execute) fn mkdir(&mut self, target: &str, mode: u32) -> Result<()> {
+    pub(in crate::execute) fn mkdir(&mut self, target: &'p str, mode: u32) -> Result<()> {
         let (dir, name) = self.parent(target)?;
         match sys::mkdirat(dir, name, mode) {
             Err(Fault { errno: Errno::EEXIST, .. }) => self.look(target, true).map(drop),
@@ -118,7 +124,7 @@ impl Tree {
     }
 
     /// Makes a symbolic link.
-    pub(in crate::execute) fn symlink(&mut self, target: &str, to: &str) -> Result<()> {
+    pub(in crate::execute) fn symlink(&mut self, target: &'p str, to: &str) -> Result<()> {
         let (dir, name) = self.parent(target)?;
         sys::symlinkat(to, dir, name)
     }
@@ -126,7 +132,7 @@ impl Tree {
     /// Writes a file.
     pub(in crate::execute) fn write_file(
         &mut self,
-        target: &str,
+        target: &'p str,
         content: Content<'_>,
     ) -> Result<()> {
         let (dir, name) = self.parent(target)?;
@@ -134,7 +140,7 @@ impl Tree {
     }
 
     /// The directory of ours that a path lies in, made if it is missing, and its name there.
-    pub(super) fn parent<'t>(&mut self, target: &'t str) -> Result<Top<'_, 't>> {
+    pub(super) fn parent(&mut self, target: &'p str) -> Result<Top<'_, 'p>> {
         if self.known(target).is_none() {
             let (base, path) = self.base(target)?;
             let (parents, _) = split(path);
@@ -143,10 +149,10 @@ impl Tree {
                 found => found?,
             };
             self.is_ours(dir.as_fd())?;
-            self.kept = Some((Text::of(format_args!("{}", split(target).0)), dir));
+            self.kept = Some((split(target).0, dir));
             self.here.set(None);
         }
-        self.known(target).ok_or(Call::Openat2.fault(Errno::ENAMETOOLONG))
+        self.known(target).ok_or(Call::Openat2.fault(Errno::ENOENT))
     }
 
     /// The same where it is open already.
@@ -157,7 +163,7 @@ impl Tree {
         let (parents, name) = split(target);
         let dir = match &self.kept {
             _ if parents.is_empty() && self.empty_root => self.root.as_ref()?,
-            Some((path, dir)) if path.as_str() == parents => dir,
+            Some((path, dir)) if *path == parents => dir,
             _ => return None,
         };
         Some((dir.as_fd(), Path::new(name)))
