@@ -6,6 +6,7 @@
 mod core_schema;
 mod document;
 mod flow;
+mod reading;
 mod syntax;
 mod text;
 mod tree;

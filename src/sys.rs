@@ -6,6 +6,7 @@
 #![allow(unsafe_code, reason = "this is the fence")]
 
 mod arena;
+mod exec;
 mod landlock;
 mod look;
 mod mount;
@@ -29,7 +30,8 @@ use nix::libc;
 pub use crate::plan::is_kernels;
 
 pub use self::{
-    arena::Arena, landlock::*, look::*, mount::*, process::*, security::*, start::*, terminal::*,
+    arena::Arena, exec::*, landlock::*, look::*, mount::*, process::*, security::*, start::*,
+    terminal::*,
 };
 
 macro_rules! calls {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use granit_parser::{ErrorKind, ScanError};
 
-use super::document::{problem, too_deep};
+use super::reading::{problem, too_deep};
 use crate::diagnostic::Problem;
 
 /// What is known of the text when the parser stops.
