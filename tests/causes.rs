@@ -1182,10 +1182,10 @@ fn two_options_in_one_are_refused() {
             ["'sync,lazytime'", "'ro,nr_inodes=9'", "''", "'=x'", "'mpol=interleave:0', '0'"]
         {
             let text = format!(
-                "rootfs: ./root\ncommand: [\"true\"]\ntmpfs: [/t]\nmounts: [{{type: tmpfs, target: /t/x, options: [{options}]}}]\n"
+                "command: [\"true\"]\nmounts: [{{type: tmpfs, target: /t, options: [{options}]}}]\n"
             );
             let ran = stage.up(who, &text).expect(125);
-            assert!(ran.stderr.contains("box.yaml:4:"), "{options}: {ran:?}");
+            assert!(ran.stderr.contains("box.yaml:2:"), "{options}: {ran:?}");
         }
     }
 }

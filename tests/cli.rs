@@ -731,3 +731,18 @@ fn a_name_without_a_value_is_told_at_its_own_line() {
         assert!(told.contains("names.yaml:1003:5: error: `NO_SUCH_NAME`"), "{word}: {told}");
     }
 }
+
+/// The score is the manifest's, and not that of the place where it is asked for.
+#[test]
+fn an_audit_is_the_same_whatever_its_streams_are() {
+    let temp = Temp::new();
+    let file = temp.write("box.yaml", "command: [\"true\"]\n");
+    let audit = |stdin: std::process::Stdio| {
+        let mut runner = sixdocker();
+        let ran = runner.arg("audit").arg(&file).stdin(stdin).output().unwrap();
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    let of_null = audit(std::process::Stdio::null());
+    assert!(of_null.contains("stdin"), "{of_null}");
+    assert_eq!(of_null, audit(fs::File::open(&file).unwrap().into()));
+}
