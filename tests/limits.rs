@@ -141,9 +141,10 @@ fn stress_beyond_its_memory_is_killed_and_it_is_said() {
 
 /// Keeps so many mebibytes.
 fn hog(megabytes: u32) -> String {
-    // The kernel may take another process, while the first one's memory is not free yet.
-    let first = "(echo 1000 >/proc/self/oom_score_adj; exec tail)";
-    format!("head -c {megabytes}m /dev/zero | {first} | wc -c")
+    // While the memory of whom it killed is not free yet, the kernel may kill a second process, and
+    // a third: one of these, not the shell that goes on.
+    let first = "echo 1000 >/proc/self/oom_score_adj";
+    format!("({first}; head -c {megabytes}m /dev/zero | tail | wc -c)")
 }
 
 #[test]
@@ -157,6 +158,30 @@ fn one_process_out_of_memory_is_the_end_of_all() {
     case.run().expect(137).says("memory limit of 32 MiB");
     assert!(case.usage()["oom_kills"].as_u64().unwrap() >= 1);
     assert_eq!(case.usage()["memory_limit"], 32 << 20);
+}
+
+/// On cgroup v1 the runner ends the rest, and the command may be faster.
+#[test]
+fn a_command_that_ends_before_its_runner_hears_of_the_kill_was_killed() {
+    if !need_root() {
+        return;
+    }
+    let command = format!("echo ready; sleep 1; {}; exit 0", hog(200));
+    let case = Case::new(&format!("limits: {{memory: 32m}}\ncommand: {command}\n"));
+    let session = Session::start(&mut case.command());
+    session.expect("ready");
+    session.signal(Signal::SIGSTOP);
+    let pid = session.pid();
+    let init = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    let stat = format!("/proc/{}/stat", init.trim());
+    while !fs::read_to_string(&stat).unwrap().contains(") Z ") {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    session.signal(Signal::SIGCONT);
+    let (code, _, stderr) = session.finish();
+    assert_eq!(code, 137, "{stderr}");
+    assert!(stderr.contains("was killed by its memory limit of 32 MiB"), "{stderr}");
+    case.litter.check();
 }
 
 #[test]

@@ -89,6 +89,14 @@ impl<'p> Limits<'p> {
         }
     }
 
+    /// The run ended for want of memory: the kernel killed somebody for that, and it was the command
+    /// (`killed`), or all are to end together.
+    pub(super) fn starved(&mut self, killed: bool) -> bool {
+        let together = self.memory.as_mut().is_some_and(Memory::may_have_run_out);
+        let kills = || cgroup::oom_kills(self.watch.accounts.memory.as_ref()?);
+        (killed || together) && kills().is_some_and(|kills| kills > 0)
+    }
+
     fn cpu_reached(&mut self, now: Instant) -> bool {
         let (Some(limit), Some(next)) = (self.watch.cpu_time, self.cpu) else { return false };
         if next > now {
@@ -118,12 +126,20 @@ impl<'p> Memory<'p> {
     }
 
     fn cried(&mut self) {
-        let mut count = [0; 8];
-        if let Some(event) = &self.event {
-            _ = sys::read(event.as_fd(), &mut count);
-        }
+        self.hear();
         self.next = Some(Instant::now());
         self.looks = 0;
+    }
+
+    /// Whether it has cried.
+    fn hear(&self) -> bool {
+        let event = self.event.as_ref();
+        event.is_some_and(|event| sys::read(event.as_fd(), &mut [0; 8]).is_ok())
+    }
+
+    /// The command may have ended before anyone heard the cry.
+    fn may_have_run_out(&mut self) -> bool {
+        self.hear() || self.next.is_some()
     }
 
     fn reached(&mut self, now: Instant) -> bool {

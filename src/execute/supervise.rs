@@ -351,7 +351,6 @@ impl<'p> Watch<'p> {
             self.troubles.push("the processor time that it used could not always be read".into());
         }
         let status = self.heard.ended.unwrap_or(if lost { KILLED } else { own });
-        let watch = &self.plan.supervise;
         // Of processes that were killed with their init, nobody has waited for the others.
         let whole = own != KILLED;
         let figures = Figures {
@@ -362,8 +361,7 @@ impl<'p> Watch<'p> {
             output: self.streams.counted(),
             ..Figures::default()
         };
-        let oom_kills = || watch.accounts.memory.as_ref().and_then(cgroup::oom_kills);
-        let starved = status == KILLED && !lost && oom_kills().is_some_and(|kills| kills > 0);
+        let starved = !lost && self.limits.starved(status == KILLED);
         let ending = self.ending(status, starved);
         if let Some(Err(fault)) = self.streams.terminal.as_mut().map(Terminal::give_back) {
             self.troubles
