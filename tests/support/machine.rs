@@ -98,7 +98,7 @@ impl Machine {
         let (project, temporary) = (project().display(), env!("CARGO_TARGET_TMPDIR"));
         let sixdocker = binary().display();
         let text = format!(
-            "#!/bin/sh\nset -e\nmkdir -p {temporary}\nchmod 1777 {temporary}\ncd {project}\nSIXDOCKER={sixdocker}\n{lines}\n"
+            "#!/bin/sh\nset -e\nmkdir -p {temporary} {project}\nchmod 1777 {temporary}\ncd {project}\nSIXDOCKER={sixdocker}\n{lines}\n"
         );
         let command = self.files.write("command", text);
         fs::set_permissions(command, fs::Permissions::from_mode(0o755)).unwrap();
