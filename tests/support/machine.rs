@@ -10,7 +10,7 @@ use super::{Temp, binary, need, project, run, run_for};
 
 /// How long a machine may run, in seconds: VM_SECONDS, or this. A boot under emulation takes a few
 /// on an idle machine; this is for a loaded one.
-const SECONDS: u64 = 600;
+const SECONDS: u64 = 1500;
 
 /// For what is fetched, or packed around a machine.
 const PATIENCE: Duration = Duration::from_mins(12);
