@@ -159,6 +159,19 @@ pub(crate) fn key<'s>(root: &'s Value, key: &str) -> Option<&'s Value> {
     })
 }
 
+/// The keys of the root, and those of the mappings right below it, written as `limits.memory`.
+pub(crate) fn keys(root: &Value) -> Vec<String> {
+    let inner = |schema| {
+        let all = alternatives(root, schema).into_iter();
+        all.filter_map(|one| one.get("properties")?.as_object()).flatten()
+    };
+    let below = |(key, schema)| {
+        let nested = inner(schema).map(move |(inner, _)| format!("{key}.{inner}"));
+        std::iter::once(String::clone(key)).chain(nested)
+    };
+    inner(root).flat_map(below).collect()
+}
+
 /// What is wanted, in words: those of a notation, or YAML's types.
 pub(crate) fn wanted(alternatives: &[&Value]) -> String {
     let of_notation = alternatives.iter().find_map(|one| one.get("patternErrorMessage")?.as_str());

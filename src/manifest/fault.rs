@@ -125,6 +125,8 @@ pub(super) fn either(words: &[&str]) -> String {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Meant<'w> {
     words: Vec<&'w str>,
+    /// How many slips of the hand it takes.
+    slips: usize,
     /// It can be no other than the one.
     pub(super) certain: bool,
 }
@@ -142,7 +144,8 @@ impl<'w> Meant<'w> {
         let least = near.first().map_or(0, |(edits, _)| *edits);
         near.retain(|(edits, _)| *edits == least);
         let certain = near.len() == 1 && (least == 0 || least == 1 && word.chars().count() > 3);
-        Self { words: near.into_iter().take(3).map(|(_, known)| known).collect(), certain }
+        let words = near.into_iter().take(3).map(|(_, known)| known).collect();
+        Self { words, slips: least, certain }
     }
 
     /// The one word that was meant.
@@ -151,6 +154,11 @@ impl<'w> Meant<'w> {
             [only] => Some(only),
             _ => None,
         }
+    }
+
+    /// No more than one slip of the hand lies between, and that in a word which is long enough.
+    pub(super) fn is_close(&self) -> bool {
+        self.slips < 2 && self.words.iter().any(|word| word.len() > 2)
     }
 
     pub(super) fn names(&self, word: &str) -> bool {
@@ -195,11 +203,16 @@ mod tests {
     fn what_was_meant() {
         let words = ["memory", "memory_high", "cpus", "cpu_weight", "pids"];
         let meant = |word| Meant::among(word, words);
-        assert_eq!(meant("memroy"), Meant { words: vec!["memory"], certain: true });
-        assert_eq!(meant("Memory"), Meant { words: vec!["memory"], certain: true });
-        assert_eq!(meant("cpu"), Meant { words: vec!["cpus", "cpu_weight"], certain: false });
-        assert_eq!(meant("mmroy"), Meant { words: vec!["memory"], certain: false });
-        assert_eq!(meant("timeout"), Meant { words: vec![], certain: false });
+        let is = |words: &[&'static str], slips, certain| Meant {
+            words: words.to_vec(),
+            slips,
+            certain,
+        };
+        assert_eq!(meant("memroy"), is(&["memory"], 1, true));
+        assert_eq!(meant("Memory"), is(&["memory"], 0, true));
+        assert_eq!(meant("cpu"), is(&["cpus", "cpu_weight"], 1, false));
+        assert_eq!(meant("mmroy"), is(&["memory"], 2, false));
+        assert_eq!(meant("timeout"), is(&[], 0, false));
         assert_eq!(meant("cpu").question().unwrap(), "did you mean `cpus` or `cpu_weight`?");
     }
 }

@@ -137,6 +137,11 @@ pub(super) fn ours(word: &str, root: bool) -> Option<(&'static str, bool)> {
     all.iter().find(|(theirs, ..)| *theirs == word).map(|(_, ours, same)| (*ours, *same))
 }
 
+/// The keys of the neighbours that stand at the root there, with ours.
+pub(super) fn neighbours() -> impl Iterator<Item = (&'static str, &'static str)> {
+    NEIGHBOURS.iter().map(|(theirs, ours, _)| (*theirs, *ours))
+}
+
 /// How a key of the neighbours is written here, where the example of ours says the opposite.
 pub(super) fn written(word: &str) -> Option<&'static str> {
     (word == "read_only").then_some("rootfs: {write: none}")

@@ -219,6 +219,9 @@ impl<'s> Walk<'s> {
             return (fault.help(why).problem(place), command.into_iter().collect());
         }
         let meant = Meant::among(key, known.iter().copied());
+        if let Some((help, names)) = self.elsewhere(key, at, &meant) {
+            return (fault.help(help).problem(place), names);
+        }
         let fault = match meant.only() {
             Some(near) => renamed(fault, near, meant.certain),
             None => fault,
@@ -231,6 +234,44 @@ impl<'s> Walk<'s> {
         };
         let names = known.iter().filter(|known| meant.names(known));
         (fault.problem(place), names.map(|name| (*name).to_owned()).collect())
+    }
+
+    /// What to write where a key stands elsewhere in a manifest, or one that is much like it, unless
+    /// a key of this place is (`near`). With the keys of the root that it is, or that hold it.
+    fn elsewhere(
+        &self,
+        key: &str,
+        at: &Pointer,
+        near: &Meant<'_>,
+    ) -> Option<(String, Vec<String>)> {
+        let root = *at == Pointer::root();
+        let here = at.to_string();
+        let all = schema::keys(self.schema);
+        let own = all.iter().map(|name| {
+            let (section, word) = name.rsplit_once('.').unwrap_or(("", name));
+            (section, word, name.as_str())
+        });
+        let theirs = words::neighbours().filter(|_| root).map(|(theirs, ours)| ("-", theirs, ours));
+        let others: Vec<_> = own.chain(theirs).filter(|(section, ..)| *section != here).collect();
+        let meant = Meant::among(key, others.iter().map(|(_, word, _)| *word));
+        let exact = meant.names(key);
+        if if exact { near.is_close() } else { near.question().is_some() || !meant.is_close() } {
+            return None;
+        }
+        let found = others.iter().filter(|(_, word, _)| meant.names(word));
+        let mut ours: Vec<&str> = found.map(|(.., name)| *name).collect();
+        ours.dedup();
+        let first = |name: &&str| name.split('.').next().unwrap_or(name).to_owned();
+        let names = ours.iter().map(first).collect();
+        let help = match ours.as_slice() {
+            [only] if !exact => format!("did you mean `{only}`?"),
+            [only] if root => self.called(key, only, false),
+            [only] if !only.contains('.') => {
+                format!("`{only}` stands at the root of a manifest, not in `{here}`")
+            }
+            _ => format!("did you mean {}?", either(&ours)),
+        };
+        Some((help, names))
     }
 
     /// Whether our name of a neighbour's key is one of this mapping's, or stands below one.
