@@ -7,7 +7,7 @@ mod file;
 mod look;
 mod reader;
 
-pub(crate) use file::hint;
+pub(crate) use file::{barrier, hint};
 pub use look::environment;
 
 use std::collections::BTreeMap;

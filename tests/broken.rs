@@ -8,9 +8,10 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use support::{Ran, Temp, run, run_for, sixdocker};
+use support::{Ran, Temp, as_user, need_root, run, run_for, sixdocker};
 
 /// Codes that no manifest here can show, and the test that shows them.
 const ELSEWHERE: &[(&str, &str)] = &[
@@ -152,6 +153,19 @@ fn hostile_files_are_reported() {
     is_reported("a directory", dir.path(), "[unreadable]");
     is_reported("/dev/zero", "/dev/zero".as_ref(), "[unreadable]");
     is_reported("nothing", &dir.join("none.yaml"), "[unreadable]");
+}
+
+#[test]
+fn who_may_read_a_file_is_told() {
+    if !need_root() {
+        return;
+    }
+    let dir = Temp::new();
+    let file = dir.write("own.yaml", "command: [echo]\n");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let ran = run(as_user().arg("check").arg(&file)).expect(1);
+    let help = "own.yaml belongs to uid 0, gid 0, with mode 0600, and is closed to uid 1000";
+    assert!(ran.stdout.contains(help), "{}", ran.stdout);
 }
 
 #[test]

@@ -253,10 +253,10 @@ pub(super) fn open(file: &OsStr) -> Result<Source, Box<Refused>> {
     if file == "-" {
         let name = "standard input";
         if sys::closed_at_start(0) {
-            return Err(unreadable(name, "it is closed"));
+            return Err(unreadable(name, "it is closed", None));
         }
         let read = Source::read(name, std::io::stdin().lock());
-        return read.map_err(|error| unreadable(name, &error.to_string()));
+        return read.map_err(|error| unreadable(name, &error.to_string(), None));
     }
     let name = file.to_string_lossy();
     let read = || {
@@ -272,7 +272,12 @@ pub(super) fn open(file: &OsStr) -> Result<Source, Box<Refused>> {
     };
     read().map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => not_there(&name),
-        _ => unreadable(&name, &error.to_string()),
+        std::io::ErrorKind::PermissionDenied => {
+            let barrier =
+                std::path::absolute(file).ok().and_then(|path| crate::inputs::barrier(&path));
+            unreadable(&name, &error.to_string(), barrier)
+        }
+        _ => unreadable(&name, &error.to_string(), None),
     })
 }
 
@@ -303,9 +308,9 @@ fn handed_over(name: &str) -> bool {
     ["/dev/fd/", "/dev/stdin", "/proc/self/fd/"].iter().any(|place| name.starts_with(place))
 }
 
-fn unreadable(name: &str, why: &str) -> Box<Refused> {
+fn unreadable(name: &str, why: &str, help: Option<String>) -> Box<Refused> {
     let why = why.split(" (os error").next().unwrap_or(why);
-    let problem = fault("unreadable", format!("can't be read: {why}"));
+    let problem = Problem { help, ..fault("unreadable", format!("can't be read: {why}")) };
     let source = Source::new(name, "");
     Box::new(Refused { source, document: None, problems: vec![problem] })
 }

@@ -62,7 +62,7 @@ pub(crate) fn hint(path: &Path) -> Option<String> {
 }
 
 /// What keeps the caller from what is at `path`: a directory on the way, or the file itself.
-pub(super) fn barrier(path: &Path) -> Option<String> {
+pub(crate) fn barrier(path: &Path) -> Option<String> {
     use nix::unistd::{AccessFlags, access, geteuid};
     let mut way: Vec<&Path> = path.ancestors().collect();
     way.reverse();
