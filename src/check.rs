@@ -6,7 +6,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::ops::Range;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use crate::diagnostic::{self, Place, Problem};
@@ -206,23 +206,42 @@ fn said(source: &Source, span: &Range<usize>, fix: &str) -> String {
     }
 }
 
-/// Puts a new text in the place of an old one: whole at every moment, with the file's mode, and
-/// through a symbolic link. A file that has changed meanwhile is left alone.
+/// Puts a new text in the place of an old one: whole at every moment, with the file's owner, group
+/// and mode, and through a symbolic link. A file that has changed meanwhile is left alone, and so is
+/// one that has other names, which would keep the old text.
 pub fn replace(file: &Path, old: &str, new: &str) -> io::Result<()> {
     let path = fs::canonicalize(file)?;
-    let mode = fs::metadata(&path)?.permissions().mode() & 0o7777;
+    let was = fs::metadata(&path)?;
+    let mode = was.mode() & 0o7777;
+    if was.nlink() > 1 {
+        return Err(io::Error::other(
+            "it has other names (hard links), which would stay as they are",
+        ));
+    }
     if fs::read(&path)? != old.as_bytes() {
         return Err(io::Error::other("it has changed meanwhile"));
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
     let mut file = fs::OpenOptions::new().write(true).create_new(true).open(&beside)?;
-    let moved = file
-        .set_permissions(fs::Permissions::from_mode(mode))
+    let moved = own(&file, &was)
+        .and_then(|()| file.set_permissions(fs::Permissions::from_mode(mode)))
         .and_then(|()| file.write_all(new.as_bytes()))
         .and_then(|()| file.sync_all())
         .and_then(|()| fs::rename(&beside, &path));
     moved.inspect_err(|_| _ = fs::remove_file(&beside))
+}
+
+/// Gives a new file the owner and group of the one whose place it takes.
+fn own(file: &fs::File, was: &fs::Metadata) -> io::Result<()> {
+    let is = file.metadata()?;
+    let changed = |is: u32, was: u32| Some(was).filter(|was| *was != is);
+    let (user, group) = (changed(is.uid(), was.uid()), changed(is.gid(), was.gid()));
+    if user.is_none() && group.is_none() {
+        return Ok(());
+    }
+    std::os::unix::fs::fchown(file, user, group)
+        .map_err(|_| io::Error::other("it belongs to somebody else, and would be yours"))
 }
 
 #[cfg(test)]

@@ -4,14 +4,14 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
 
-use support::{Ran, Temp, binary, run, run_for, sixdocker};
+use support::{Ran, Temp, binary, is_root, run, run_for, sixdocker};
 
 const GOOD: &str = "command: [echo, hi]\n";
 const BAD: &str = "comand: [echo, hi]\nlimits: {memory: 10q}\n";
@@ -325,6 +325,29 @@ fn what_is_certain_is_mended() {
     run(sixdocker().args(["check", "--fix"]).arg(&file)).expect(0);
 }
 
+/// Whoever mends it, a file stays whose it was, and has no second text under another name.
+#[test]
+fn a_mended_file_keeps_its_owner() {
+    let dir = Temp::new();
+    let file = dir.write("own.yaml", "comand: [a]\n");
+    if is_root() {
+        std::os::unix::fs::chown(&file, Some(1000), Some(1001)).unwrap();
+        run(sixdocker().args(["check", "--fix"]).arg(&file)).expect(0);
+        let now = fs::metadata(&file).unwrap();
+        assert_eq!((now.uid(), now.gid()), (1000, 1001));
+        let others = dir.write("root.yaml", "comand: [a]\n");
+        std::os::unix::fs::chown(dir.path(), Some(1000), Some(1000)).unwrap();
+        let ran = run(support::as_user().args(["check", "--fix"]).arg(&others)).expect(1);
+        ran.says("can't be mended: it belongs to somebody else");
+        assert_eq!(dir.read("root.yaml"), "comand: [a]\n");
+    }
+    fs::write(&file, "comand: [a]\n").unwrap();
+    fs::hard_link(&file, dir.join("other.yaml")).unwrap();
+    let ran = run(sixdocker().args(["check", "--fix"]).arg(&file)).expect(1);
+    ran.says("can't be mended: it has other names");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), if is_root() { 3 } else { 2 });
+}
+
 /// A key that two were meant to be is written once: which value is wanted, nobody knows.
 #[test]
 fn two_keys_are_never_mended_into_one() {
@@ -352,6 +375,13 @@ fn what_is_uncertain_is_left_alone() {
         "allow_degraded: [pid]",
         "user: \"1000:$$\"",
         "umask: 0o22",
+        "umask: 22",
+        "files: {/a: {content: b, mode: 420}}",
+        "report: true",
+        "rootfs: false",
+        "stdout: 1",
+        "limits: {cpus: 1,5}",
+        "tmpfs: [\"/a:size=10 m,mode=0777\"]",
         "tmout: 5s",
     ];
     for line in lines {
@@ -695,7 +725,7 @@ fn what_is_let_go_is_said_before_the_command_runs() {
     let ran = run(support::as_user().arg("up").arg(&file)).expect(0);
     assert_eq!(ran.stdout, "hi\n");
     let lost = plan.contains("What is lost");
-    assert_eq!(ran.stderr.contains("runs without memory: `limits.memory`"), lost, "{}", ran.stderr);
+    assert_eq!(ran.stderr.contains("runs without `limits.memory`: "), lost, "{}", ran.stderr);
 }
 
 /// Whoever looks at a stranger's manifest does not want its secrets in the log, nor in the sandbox.

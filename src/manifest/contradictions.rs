@@ -180,6 +180,16 @@ impl Manifest {
         let shared = self.network == Network::Host;
         let names = self.sysctls.keys().filter(|name| shared && name.starts_with("net."));
         let at = |name: &String| Pointer::root().key("sysctls").key(name);
+        let mounts = self.mounts.iter().map(|mount| &mount.target);
+        let mut targets = self.tmpfs.iter().map(|tmpfs| &tmpfs.target).chain(mounts);
+        let covered = !self.extra_hosts.is_empty() && targets.any(|target| target.0 == "/etc");
+        let hosts = covered.then(|| {
+            contradiction(
+                Pointer::root().key("extra_hosts"),
+                "what is mounted on /etc covers the file that these lines stand in",
+                "write them into `files: {/etc/hosts: …}`, which is written last",
+            )
+        });
         names
             .map(|name| {
                 contradiction(
@@ -188,6 +198,7 @@ impl Manifest {
                     "leave it out, or take `network: none`",
                 )
             })
+            .chain(hosts)
             .collect()
     }
 }

@@ -57,6 +57,13 @@ impl Fault {
         Self { fix: Some(fix.into()), ..self }
     }
 
+    /// The fault of what stands behind `name=` in a longer text, which no fix may replace.
+    #[must_use]
+    pub(crate) fn of_option(self, name: &str) -> Self {
+        let help = self.fix.map(|fix| format!("write `{name}={fix}`")).or(self.help);
+        Self { help, fix: None, ..self }
+    }
+
     /// Puts the fault at a key of the mapping that was read.
     #[must_use]
     pub(crate) fn at(self, key: &str) -> Self {

@@ -280,6 +280,7 @@ impl Notation for BaseName {
                 Ok(Self(SeccompBase::File(HostPath::read(path)?.0)))
             }
             path if path.contains('/') => Err(super::scalar::tilde(path)),
+            "unconfined" => Err(unknown_word(text, &["default", "strict", "loose", "none"]).help("write `none`")),
             other => Err(unknown_word(other, &["default", "strict", "loose", "none"])
                 .help("write one of these words, or the path of a profile with a slash in it, such as `./profile.json`")),
         }

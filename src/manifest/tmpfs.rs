@@ -30,8 +30,12 @@ impl Notation for Tmpfs {
         let mut tmpfs = Self { target: AbsolutePath::read(target)?, size: None, mode: None };
         for option in options.into_iter().flat_map(|options| options.split(',')) {
             match option.split_once('=') {
-                Some(("size", size)) => tmpfs.size = Some(Size::read(size)?),
-                Some(("mode", mode)) => tmpfs.mode = Some(Mode::read(mode)?),
+                Some((name @ "size", size)) => {
+                    tmpfs.size = Some(Size::read(size).map_err(|fault| fault.of_option(name))?);
+                }
+                Some((name @ "mode", mode)) => {
+                    tmpfs.mode = Some(Mode::read(mode).map_err(|fault| fault.of_option(name))?);
+                }
                 _ => {
                     let text = format!("{} is neither `size=…` nor `mode=…`", shown(option));
                     return Err(Fault::value(text, "unknown option")

@@ -196,8 +196,6 @@ fn apply(draft: &mut Draft<'_>, groups: &mut Groups, limit: &Limit, site: &Site)
         groups.accounts.memory = Some(group);
     } else if limit.controller == limits::PIDS {
         groups.accounts.pids = Some(group);
-    } else if limit.controller == limits::CPU {
-        groups.accounts.cpu = Some(group);
     }
 }
 

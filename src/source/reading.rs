@@ -232,13 +232,22 @@ impl<'t> Reading<'t> {
     fn key_fault(&mut self, scalar: &Scalar, span: Range<usize>) {
         let quoted = format!("\"{}\"", scalar.text);
         let written = self.text.get(span.clone()) == Some(scalar.text.as_str());
+        let behind = self.text.get(span.end..).unwrap_or_default().trim_start();
+        // As in `{cpus: 1,5}`.
+        let alone = scalar.style == Style::Plain && !behind.starts_with(':');
+        let help = if alone {
+            "a comma begins another key: a number has a point instead, and a list stands in brackets"
+                .to_owned()
+        } else {
+            format!("quote it: `{quoted}`")
+        };
         self.add(Problem {
             code: "bad_key",
             at: Place::Bytes(span),
             text: format!("the key `{}` is not a text, as YAML reads it", scalar.text),
             label: "not a text".to_owned(),
-            help: Some(format!("quote it: `{quoted}`")),
-            fix: written.then_some(quoted),
+            help: Some(help),
+            fix: Some(quoted).filter(|_| written && !alone),
         });
     }
 

@@ -92,7 +92,9 @@ impl<'s> Walk<'s> {
             return Some(("write `none`".to_owned(), "none".to_owned()));
         }
         let number = matches!(scalar.kind, Kind::Integer(_) | Kind::Float(_) | Kind::Bool(_));
-        if number && wants("string") && would_do(Scalar::quoted(&*scalar.text)) {
+        // Nobody's file is called `true`, and 420 is 0644 to those who count in tens.
+        let unsure = FILES.contains(&name) || name == "Mode" && !scalar.text.starts_with('0');
+        if number && !unsure && wants("string") && self.accepts(schema, &quoted(node, scalar)) {
             let quoted = format!("\"{}\"", scalar.text);
             return Some((format!("quote it: `{quoted}`"), quoted));
         }
@@ -125,6 +127,12 @@ impl<'s> Walk<'s> {
             if schema::alternatives(self.schema, schema).iter().any(|one| takes_key(one, key)) {
                 return Some(format!("a blank is missing behind the colon: `{parted}`"));
             }
+        }
+        if let (Some("Mode"), Some(scalar)) = (type_name(schema), node.scalar())
+            && matches!(scalar.kind, Kind::Integer(_))
+            && self.accepts(schema, &quoted(node, scalar))
+        {
+            return Some(format!("quote it, if its digits are octal: `\"{}\"`", scalar.text));
         }
         if type_name(schema) == Some("Network") {
             let help = "write `none`, which has loopback alone, or `host`, the host's own network";
@@ -214,7 +222,7 @@ impl<'s> Walk<'s> {
             let first = ours.split('.').next().unwrap_or(ours);
             return (fault.problem(place), vec![first.to_owned()]);
         }
-        if let Some(why) = words::without(key).filter(|_| root || key == "cap_drop") {
+        if let Some(why) = words::without(key) {
             let command = (key == "services").then(|| "command".to_owned());
             return (fault.help(why).problem(place), command.into_iter().collect());
         }
@@ -251,7 +259,9 @@ impl<'s> Walk<'s> {
             let (section, word) = name.rsplit_once('.').unwrap_or(("", name));
             (section, word, name.as_str())
         });
-        let theirs = words::neighbours().filter(|_| root).map(|(theirs, ours)| ("-", theirs, ours));
+        let theirs = words::neighbours()
+            .filter(|(theirs, ours)| root || *theirs == key && *ours != here)
+            .map(|(theirs, ours)| ("-", theirs, ours));
         let others: Vec<_> = own.chain(theirs).filter(|(section, ..)| *section != here).collect();
         let meant = Meant::among(key, others.iter().map(|(_, word, _)| *word));
         let exact = meant.names(key);
@@ -298,6 +308,14 @@ impl<'s> Walk<'s> {
 
 /// Types in which `none` is what `false` says.
 const FOR_NONE: [&str; 5] = ["Network", "Input", "Output", "ErrorOutput", "Proc"];
+
+/// The same characters in quotes.
+fn quoted(node: &Node, scalar: &Scalar) -> Node {
+    Node { span: node.span.clone(), value: Value::Scalar(Scalar::quoted(&*scalar.text)) }
+}
+
+/// Types of a text that may name a file.
+const FILES: [&str; 5] = ["Rootfs", "HostPath", "Output", "ErrorOutput", "Report"];
 
 /// Whether a mapping has the key that another of its keys was meant to be.
 fn stands(ours: &str, entries: &[Entry]) -> bool {
