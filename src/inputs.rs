@@ -70,7 +70,10 @@ pub struct Inputs {
     pub links: BTreeMap<PathBuf, Vec<PathBuf>>,
     /// Where the report can't be written: why.
     pub unwritable: BTreeMap<PathBuf, String>,
-    /// For each of `paths` where nothing is: why, or what may have been meant.
+    /// What is to be read and can't be: why.
+    pub unreadable: BTreeMap<PathBuf, String>,
+    /// For each of `paths` where nothing is, or what is there can't be had: why, or what may have
+    /// been meant.
     pub hints: BTreeMap<PathBuf, String>,
     /// What stands in a root file system that is a directory, at the paths where something is
     /// to be mounted.

@@ -32,6 +32,9 @@ pub use steps::{AnyStep, Side};
 /// The most mounts that are handed to init with their ids mapped.
 pub const MAPPED_MOUNTS: usize = 64;
 
+/// As many file systems in memory as init knows again, its own among them.
+pub const OWN_FILE_SYSTEMS: usize = 256;
+
 /// All the steps of one run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {

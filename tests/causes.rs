@@ -418,6 +418,25 @@ fn a_command_that_only_the_host_has_is_told() {
 }
 
 #[test]
+fn a_command_of_the_hosts_outside_of_path_is_found() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let ran = stage.up(who, "command: [env]\nenvironment: {PATH: /opt/none}\n");
+        let words = ["`/usr/bin/env` is there: name it by its path, or set PATH"];
+        tells(ran, 127, 1, &words);
+    }
+}
+
+#[test]
+fn words_that_are_one_item_are_told_apart() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let ran = stage.up(who, "rootfs: ./root\ncommand: [\"ls -la\"]\n");
+        tells(ran, 127, 2, &["no program is called `ls -la`", "`[ls, …]`"]);
+    }
+}
+
+#[test]
 fn a_root_that_is_no_root_file_system_is_told() {
     for who in Who::all() {
         let stage = Stage::new(who);
@@ -555,6 +574,56 @@ fn a_path_that_is_out_of_reach_is_named() {
         stage.up(Who::User, &text).expect(125).says(words).says("nothing was started");
     }
     fs::set_permissions(stage.root("home"), Permissions::from_mode(0o755)).unwrap();
+}
+
+/// What can't be read can still be shown; and capabilities count as they do when it is opened.
+#[test]
+fn what_may_not_be_read_is_refused_where_it_is_read() {
+    if !need_root() || !need("setpriv") {
+        return;
+    }
+    let stage = Stage::new(Who::User);
+    let closed = stage.temp.write("closed", "input\n");
+    chown(&closed, Some(0), Some(0)).unwrap();
+    fs::set_permissions(&closed, Permissions::from_mode(0o600)).unwrap();
+    let shown = "rootfs: ./root\ncommand: [cat]\nmounts: [./closed:/x]\n";
+    stage.up(Who::User, shown).expect(0);
+    let both = format!("{shown}stdin: ./closed\n");
+    let ran = stage.up(Who::User, &both).expect(125).says("nothing was started: one fault");
+    assert!(ran.stderr.contains("closed is out of reach"), "{}", ran.stderr);
+    let fifo = stage.temp.join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::empty()).unwrap();
+    let text = "rootfs: ./root\ncommand: [cat]\nstdin: ./fifo\n";
+    run(Who::User.command().arg("check").arg(stage.manifest(text))).expect(1);
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=1000", "--regid=1000", "--clear-groups"]);
+    command.args(["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]);
+    command.arg(support::user_binary()).arg("up").arg(stage.manifest(&both));
+    assert_eq!(run(&mut command).expect(0).stdout, "input\n");
+}
+
+/// Nothing is mounted there, so that a place below it is made like any other.
+#[test]
+fn what_is_absent_covers_nothing() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let text = "rootfs: ./root\ncommand: [ls, /a]\nmounts:\n- {type: tmpfs, target: /a/b}\n\
+                    - {type: bind, source: ./gone, target: /a, optional: true}\n";
+        assert_eq!(stage.up(who, text).expect(0).stdout, "b\n");
+    }
+}
+
+#[test]
+fn every_tmpfs_is_known_again() {
+    for who in Who::all() {
+        let stage = Stage::new(who);
+        let all: Vec<String> = (0..200).map(|n| format!("/m{n}")).collect();
+        let text = format!(
+            "rootfs: ./root\ncommand: [cat, /m199/b]\ntmpfs: [{}]\nfiles: {{/m199/b: last}}\n",
+            all.join(", ")
+        );
+        assert_eq!(stage.up(who, &text).expect(0).stdout, "last");
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ const ARROWS: &[(&str, &str)] = &[
     ("planner", "capability diagnostic host inputs manifest plan seccomp source"),
     ("probe", "capability host manifest mountinfo sys systemd"),
     ("render", "diagnostic source sys"),
-    ("report", "host plan render sys"),
+    ("report", "diagnostic host plan render sys"),
     ("schema", "manifest report"),
     ("seccomp", "capability diagnostic manifest source"),
     ("source", "diagnostic"),

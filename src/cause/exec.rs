@@ -57,7 +57,7 @@ fn unreadable(view: &View, path: &str) -> Option<Finding> {
                 name(path),
                 owner(&stat)
             ),
-            "`chmod +r` it, or write `write: none`",
+            "`chmod +r` it, or write `write: none` below `rootfs`",
         )
     })
 }
@@ -349,6 +349,14 @@ fn missing(view: &View, exec: &Exec, candidates: &[String]) -> Finding {
     let searched = list(dirs.iter().map(name), "and");
     if !dirs.is_empty() && dirs.iter().all(|dir| view.kind(dir).is_err()) {
         return no_directory(view, command, &searched);
+    }
+    if let ([_], Some((first, _))) = (&*exec.argv, command.split_once(' ')) {
+        return Finding::new(
+            format!("no program is called {}", name(command)),
+            format!(
+                "write the words of a list apart, `[{first}, …]`, or a text, which a shell reads"
+            ),
+        );
     }
     if let Some(link) = candidates.iter().find(|path| view.is_link(path)) {
         return by_path(view, link);

@@ -275,7 +275,7 @@ fn missing_target(scene: Scene<'_>, target: &str, errno: Errno) -> &'static str 
             "only the kernel makes files there: choose another path"
         }
         Errno::ENOENT if !makes_targets(scene) => {
-            "make it in the root file system: with `write: direct` or `none` sixdocker makes nothing there (with `discard` it would, in the layer)"
+            "make it in the root file system: sixdocker makes nothing there but in a layer (`write: discard` below `rootfs`)"
         }
         Errno::ENOENT => "make it in the root file system, or correct the path",
         Errno::ELOOP => "nothing is mounted through a link that leads in a circle: remove it",
@@ -303,7 +303,7 @@ pub(super) fn make(scene: Scene<'_>, path: &str, fault: Fault) -> Option<Finding
                 "{} belongs to an id that is not mapped in the sandbox, so the overlay can't copy it up to write there",
                 name(dir)
             ),
-            "`chown` it to the caller, map more ids (`/etc/subuid`), or write `write: none`",
+            "`chown` it to the caller, map more ids (`/etc/subuid`), or write `write: none` below `rootfs`",
         )),
         Errno::EROFS => Some(read_only(view, path)),
         Errno::EEXIST => {

@@ -27,7 +27,7 @@ pub(super) fn why(scene: Scene<'_>, lower: &Path, upper: &Layer, fault: Fault) -
     if fault.errno == Errno::ENODEV && !filesystems.contains("overlay") {
         return Some(Finding::new(
             "this kernel has no overlay file system",
-            "load it (`modprobe overlay`), or use no layer: `write: none`, with all mount points in the directory",
+            "load it (`modprobe overlay`), or use no layer: `write: none` below `rootfs`, with all mount points in the directory",
         ));
     }
     let text = lower.to_string_lossy();
@@ -48,7 +48,7 @@ pub(super) fn why(scene: Scene<'_>, lower: &Path, upper: &Layer, fault: Fault) -
                     "{} is on an overlay of overlays, and the kernel stacks no more than two",
                     name(text.as_bytes())
                 ),
-                "put it on an ordinary file system, or use no layer: `write: none`, with all mount points in the directory",
+                "put it on an ordinary file system, or use no layer: `write: none` below `rootfs`, with all mount points in the directory",
             ))
         }
         Errno::EINVAL => on(&mounts, &text).map(|mount| {
@@ -58,12 +58,12 @@ pub(super) fn why(scene: Scene<'_>, lower: &Path, upper: &Layer, fault: Fault) -
                     name(text.as_bytes()),
                     name(&mount.fstype)
                 ),
-                "put it on an ordinary file system, or use no layer: `write: none`, with all mount points in the directory",
+                "put it on an ordinary file system, or use no layer: `write: none` below `rootfs`, with all mount points in the directory",
             )
         }),
         Errno::EPERM => Some(Finding::new(
             "this kernel mounts overlays only for root (before Linux 5.11), or a security module forbids it",
-            "run as root, or use no layer: `write: none`, with all mount points in the directory",
+            "run as root, or use no layer: `write: none` below `rootfs`, with all mount points in the directory",
         )),
         _ => None,
     }
@@ -83,11 +83,11 @@ fn without_layer(scene: Scene<'_>, lower: &Path) -> String {
     let lacking: Vec<_> = lacking.take(3).map(|target| name(target.as_bytes())).collect();
     let way = if lower == Path::new("/") { "write `rootfs: host`" } else { "unmount them" };
     if lacking.is_empty() {
-        return format!("{way}, or use no layer: `write: none`");
+        return format!("{way}, or use no layer: `write: none` below `rootfs`");
     }
     let all = list(lacking, "and");
     format!(
-        "{way}, or use no layer: `write: none` needs none once {all} can be mounted on (`mkdir`)"
+        "{way}, or use no layer: `write: none` below `rootfs` needs none once {all} can be mounted on (`mkdir`)"
     )
 }
 

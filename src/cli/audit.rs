@@ -44,8 +44,12 @@ pub(super) fn audit(args: &Args, words: &[OsString]) -> u8 {
 /// What is open only where the streams are files, which this looks the same without.
 fn tell_of_files(asked: &Asked, host: &Host, plan: &Plan) {
     let Ok(with_files) = asked.plan_with_files(host) else { return };
-    let told: Vec<_> = plan.holes.iter().map(|hole| hole.opening).collect();
-    for hole in with_files.holes.iter().filter(|hole| !told.contains(&hole.opening)) {
+    let mut told: Vec<_> = plan.holes.iter().map(|hole| hole.opening).collect();
+    for hole in with_files.holes {
+        if told.contains(&hole.opening) {
+            continue;
+        }
+        told.push(hole.opening);
         let (id, points) = (hole.opening.id(), hole.opening.points());
         output::complain(&format!(
             "sixdocker: run with stdout or stderr in a file, `{id}` ({points:.1}) is open as well; through a pipe it is not"

@@ -73,7 +73,9 @@ pub(super) fn perform(asked: &Asked, begun: Instant) -> u8 {
         }
     };
     for lost in &plan.degraded {
-        let text = format!("{} runs without {}: {}", plan.name, lost.name, lost.reason);
+        // Where keys of its own were asked for, the reason names the one.
+        let what = if lost.reason.starts_with('`') { "" } else { &format!("{}: ", lost.name) };
+        let text = format!("{} runs without {what}{}", plan.name, lost.reason);
         output::complain(&format!("sixdocker: {}", tame(&text)));
     }
     let Ok(place) = place(plan.supervise.report.as_ref()) else { return REFUSED };

@@ -23,7 +23,8 @@ use nix::sys::statfs::FsType;
 
 use super::text::Text;
 use crate::plan::{
-    Bind, Init, KernelMount, Layer, MAPPED_MOUNTS, MountFlags, OVERLAY_LAYERS, Owner, Root,
+    Bind, Init, KernelMount, Layer, MAPPED_MOUNTS, MountFlags, OVERLAY_LAYERS, OWN_FILE_SYSTEMS,
+    Owner, Root,
 };
 use crate::sys::{self, Call, Fault, Named, Result};
 
@@ -37,9 +38,6 @@ const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY);
 
 /// The magic number of devpts (linux/magic.h).
 const DEVPTS: FsType = FsType(0x1cd1);
-
-/// How many file systems of our own are known as such.
-const OURS: usize = 64;
 
 /// The places whose mounts are held by descriptor, so that what lies below them is reached
 /// through that very mount, whatever the root file system does to the names.
@@ -126,25 +124,24 @@ impl Mapped {
     }
 }
 
-struct Ours([u64; OURS], usize);
+struct Ours([u64; OWN_FILE_SYSTEMS], usize);
 
 impl Default for Ours {
     fn default() -> Self {
-        Self([0; OURS], 0)
+        Self([0; OWN_FILE_SYSTEMS], 0)
     }
 }
 
 impl Ours {
     fn add(&mut self, mount: BorrowedFd<'_>) -> Result<()> {
-        self.add_device(sys::seen(mount)?.st_dev);
-        Ok(())
+        self.add_device(sys::seen(mount)?.st_dev)
     }
 
-    fn add_device(&mut self, device: u64) {
-        if let Some(room) = self.0.get_mut(self.1) {
-            *room = device;
-            self.1 += 1;
-        }
+    fn add_device(&mut self, device: u64) -> Result<()> {
+        let room = self.0.get_mut(self.1).ok_or(Call::Mount.fault(Errno::E2BIG))?;
+        *room = device;
+        self.1 += 1;
+        Ok(())
     }
 
     fn has(&self, device: u64) -> bool {
@@ -355,7 +352,7 @@ impl<'p> Tree<'p> {
         if mount.fstype != "tmpfs" {
             return Ok(Ok(()));
         }
-        Ok(sys::seen_at(dir, name).map(|seen| self.ours.add_device(seen.st_dev)))
+        Ok(sys::seen_at(dir, name).and_then(|seen| self.ours.add_device(seen.st_dev)))
     }
 
     /// Notes a mount of a kernel file system: what may be made in it, and what lies there.
@@ -363,6 +360,8 @@ impl<'p> Tree<'p> {
         let kind = if mount.fstype == "tmpfs" {
             self.ours.add(made.as_fd())?;
             AnchorKind::Ours
+        } else if mount.fstype == "overlay" {
+            AnchorKind::Foreign
         } else {
             AnchorKind::Kernel
         };

@@ -119,8 +119,8 @@ codes! {
         "The sandbox has no more rights than its caller.",
         "Change the permissions of the path or of a directory above it.";
     "no_mount_point": "A mount's target is missing in the root file system.",
-        "With `write: direct` or `none` nothing is made in the directory unasked.",
-        "Make it there, or use `write: discard`, which has a layer to make it in.";
+        "With `write: direct` nothing is made in the directory unasked.",
+        "Make it there, or use `rootfs: {path: DIR, write: discard}`, which has a layer to make it in.";
     "no_subordinate_ids": "More ids are needed than the caller has.",
         "An ordinary user maps one id; more come from /etc/subuid and /etc/subgid.",
         "Ask for a range (`usermod --add-subuids`), and install newuidmap and newgidmap.";

@@ -6,9 +6,10 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{AtFlags, OFlag};
 use nix::libc;
 use nix::sys::stat::SFlag;
+use nix::unistd::{AccessFlags, geteuid};
 
 use super::Found;
 use crate::sys;
@@ -61,15 +62,19 @@ pub(crate) fn hint(path: &Path) -> Option<String> {
     close.then(|| format!("did you mean {}?", near.1.display()))
 }
 
+/// Asks as an open would be asked: access(2) itself asks for the real user, without capabilities.
+pub(super) fn may(path: &Path, asked: AccessFlags) -> nix::Result<()> {
+    nix::unistd::faccessat(nix::fcntl::AT_FDCWD, path, asked, AtFlags::AT_EACCESS)
+}
+
 /// What keeps the caller from what is at `path`: a directory on the way, or the file itself.
 pub(crate) fn barrier(path: &Path) -> Option<String> {
-    use nix::unistd::{AccessFlags, access, geteuid};
     let mut way: Vec<&Path> = path.ancestors().collect();
     way.reverse();
     let shut = |(n, at): (usize, &&Path)| {
         let last = n + 1 == way.len();
         let asked = if last { AccessFlags::R_OK } else { AccessFlags::X_OK };
-        access(*at, asked) == Err(Errno::EACCES)
+        may(at, asked) == Err(Errno::EACCES)
     };
     let at = way.iter().enumerate().position(|(n, at)| shut((n, at)))?;
     let at = way.get(at)?;

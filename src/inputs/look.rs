@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, SFlag};
-use nix::unistd::{AccessFlags, access};
+use nix::unistd::AccessFlags;
 
-use super::file::{account_file, barrier, disk, found, hint, stands, text};
+use super::file::{account_file, barrier, disk, found, hint, may, stands, text};
 use super::{ETC, Found, Inputs, OWN_ETC, SYSTEM, reader};
 use crate::manifest::{
     FileContent, Id, Input, Manifest, MountKind, Network, RootSource, SeccompBase, Userns, Write,
@@ -63,6 +63,7 @@ impl Inputs {
         if let Some(file) = self.file.clone() {
             self.follow(&file);
             self.ways = sys::Ways::default();
+            self.unseen = self.unseen.take().or_else(sys::take_unseen);
         }
     }
 
@@ -136,15 +137,19 @@ impl Inputs {
         if matches!(self.paths.get(&path), Some(Found::File(Some(_)))) {
             return;
         }
-        let found = match found(&path) {
+        let mut found = found(&path);
+        if let Found::File(_) = found {
             // Nothing but what the planner is told of.
-            Found::File(_) => {
-                self.follow(&path);
-                let real = self.real.get(&path).unwrap_or(&path);
-                text(&path, sys::open_unled(real, OFlag::O_RDONLY | OFlag::O_NONBLOCK, 0))
+            self.follow(&path);
+            let real = self.real.get(&path).unwrap_or(&path);
+            found = text(&path, sys::open_unled(real, OFlag::O_RDONLY | OFlag::O_NONBLOCK, 0));
+            // To show it, nobody has to read it.
+            if let Found::Denied(why) = found {
+                self.bar(&path);
+                self.unreadable.insert(path.clone(), why);
+                found = Found::File(None);
             }
-            other => other,
-        };
+        }
         self.note(path, found);
         self.explain_base(written);
     }
@@ -154,16 +159,14 @@ impl Inputs {
             _ if path.is_relative() => Found::Denied(LOST.to_owned()),
             found => found,
         };
-        let hint = match found {
-            Found::Missing => hint(&path),
-            // A path that is too long has other troubles.
-            Found::Denied(ref why) if *why == denied() => barrier(&path),
-            _ => None,
-        };
-        if let Some(hint) = hint {
-            self.hints.insert(path.clone(), hint);
-        }
         self.follow(&path);
+        match &found {
+            Found::Missing => {
+                self.hints.extend(hint(&path).map(|hint| (path.clone(), hint)));
+            }
+            Found::Denied(why) if *why == denied() => self.bar(&path),
+            _ => {}
+        }
         if found == Found::Missing
             && let Some(real) = self.real.get(&path)
         {
@@ -202,22 +205,30 @@ impl Inputs {
         };
         let asked = match real.parent() {
             Some(dir) if made && !sys::is_kernels(&path) => {
-                access(dir, AccessFlags::W_OK | AccessFlags::X_OK)
+                may(dir, AccessFlags::W_OK | AccessFlags::X_OK)
             }
-            _ => access(&path, AccessFlags::W_OK),
+            _ => may(&path, AccessFlags::W_OK),
         };
         if let Err(errno @ (Errno::EACCES | Errno::EPERM | Errno::EROFS)) = asked {
             self.unwritable.insert(path, errno.desc().to_lowercase());
         }
     }
 
-    /// What may not be opened to read counts as what can't be seen.
+    /// Whether it may be opened to read.
     fn readable(&mut self, path: &Path) {
         let path = self.place(path);
-        if matches!(self.paths.get(&path), Some(Found::File(_)))
-            && access(&path, AccessFlags::R_OK) == Err(Errno::EACCES)
-        {
-            self.note(path, Found::Denied(denied()));
+        let seen = !matches!(self.paths.get(&path), Some(Found::Denied(_)));
+        if seen && may(&path, AccessFlags::R_OK) == Err(Errno::EACCES) {
+            self.bar(&path);
+            self.unreadable.insert(path, denied());
+        }
+    }
+
+    /// Notes what keeps the caller from it.
+    fn bar(&mut self, path: &Path) {
+        let real = self.real.get(path).map_or(path, PathBuf::as_path);
+        if let Some(barrier) = barrier(real) {
+            self.hints.insert(path.to_owned(), barrier);
         }
     }
 

@@ -189,10 +189,10 @@ openings! {
         "keep it where the command can't write, or show that read-only";
     WritableRoot "writable_root" 10:
         "the command changes {} itself",
-        "write `write: discard`, or keep the changes beside it with `write: {keep: DIR}`";
+        "write `write: discard` below `rootfs`, or keep the changes beside it with `write: {keep: DIR}`";
     KeptWrites "kept_writes" 3:
         "what the command writes is kept in {} of the host",
-        "write `write: discard`, or a tmpfs in the place of the overlay";
+        "write `write: discard` below `rootfs`, or a tmpfs in the place of the overlay";
     HostSocket "host_socket" 10:
         "the command may speak to whoever listens at {} of the host: a read-only mount does not forbid that",
         "take it out";

@@ -97,7 +97,7 @@ impl<'a> Draft<'a> {
         label: impl Into<String>,
         help: impl Into<String>,
     ) {
-        if self.problems.len() == KEPT {
+        if self.problems.len() >= KEPT {
             return;
         }
         self.problems.push(Problem {
@@ -112,7 +112,8 @@ impl<'a> Draft<'a> {
 
     /// Another room has found these.
     pub(super) fn refuse(&mut self, problems: Vec<Problem>) {
-        self.problems.extend(problems);
+        let room = KEPT.saturating_sub(self.problems.len());
+        self.problems.extend(problems.into_iter().take(room));
     }
 
     /// Something is open. What was told already is not told again, but that the manifest asks

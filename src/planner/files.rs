@@ -57,6 +57,10 @@ pub(super) fn text(draft: &mut Draft<'_>, path: &Path, place: &Pointer) -> Optio
     if !draft.not_led_astray(path, place) {
         return None;
     }
+    if let Some(reason) = draft.inputs.unreadable.get(path) {
+        draft.denied(path, reason, place);
+        return None;
+    }
     match draft.inputs.paths.get(path) {
         Some(Found::File(Some(text))) => return Some(text.clone()),
         Some(Found::Missing) => draft.missing(path, place),

@@ -237,9 +237,12 @@ fn device(draft: &mut Draft<'_>, io: &Io, place: &Pointer) -> Option<String> {
         match draft.inputs.paths.get(std::path::Path::new(&io.device)) {
             Some(Found::Device('b', major, minor)) => format!("{major}:{minor}"),
             found => {
+                if let Some(Found::Denied(why)) = found {
+                    draft.denied(std::path::Path::new(&io.device), why, place);
+                    return None;
+                }
                 let text = match found {
                     None | Some(Found::Missing) => format!("there is nothing at {}", io.device),
-                    Some(Found::Denied(why)) => format!("{} can't be looked at: {why}", io.device),
                     _ => format!("{} is not a block device", io.device),
                 };
                 let help = "`lsblk` lists the block devices";

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::inputs::Found;
 use crate::manifest::{AbsolutePath, FileContent, Manifest, Mode, Mount, MountKind, Size, Tmpfs};
 use crate::plan::{
-    Bind, Init, KernelMount, MountFlags, Namespace, OVERLAY_LAYERS, Opening, Origin, Step,
+    Bind, Init, KernelMount, MountFlags, Namespace, OVERLAY_LAYERS, OWN_FILE_SYSTEMS, Opening,
+    Origin, Step,
 };
 use crate::source::Pointer;
 
@@ -68,7 +69,22 @@ pub(super) fn steps(
     tree: &mut Tree,
     isolation: &Isolation,
 ) -> Vec<Step<Init>> {
+    are_few(draft);
     all(draft, tree, isolation, true)
+}
+
+/// Init has to know them again.
+fn are_few(draft: &mut Draft<'_>) {
+    const OTHERS: usize = 16;
+    let manifest = draft.manifest;
+    let tmpfs = |mount: &&Mount| matches!(mount.kind, MountKind::Tmpfs { .. });
+    let count = manifest.tmpfs.len() + manifest.mounts.iter().filter(tmpfs).count();
+    let most = OWN_FILE_SYSTEMS - OTHERS;
+    if count > most {
+        let place = key(if manifest.tmpfs.len() > most { "tmpfs" } else { "mounts" });
+        let text = format!("{count} file systems in memory are more than {most}");
+        draft.wrong("bad_mount", &place, text, "too many", "make directories in one of them");
+    }
 }
 
 fn all(
@@ -201,7 +217,12 @@ fn one(
         }
         MountKind::File { .. } => None,
     };
-    tree.mounted(&target, whose);
+    let absent = matches!(&mount.kind, MountKind::Bind { source, .. } if mount.optional
+        && draft.inputs.paths.get(&draft.path(source)) == Some(&Found::Missing));
+    // What is not there covers nothing.
+    if !absent {
+        tree.mounted(&target, whose);
+    }
     made
 }
 

@@ -70,7 +70,7 @@ impl Tree {
             let text = format!(
                 "the root file system has no {target} to mount on, and `write` lets none be made"
             );
-            let help = format!("make {target} there, or write `write: discard`");
+            let help = format!("make {target} there, or write `write: discard` below `rootfs`");
             let write = key("rootfs").key("write");
             draft.wrong(
                 "no_mount_point",

@@ -196,15 +196,20 @@ fn file(
         }
         _ => {}
     }
+    if let Some(reason) = draft.inputs.unreadable.get(&path).filter(|_| stream == 0) {
+        draft.denied(&path, reason, &origin.key);
+    }
     if let Some(dir) = path.parent().filter(|_| stream != 0) {
         draft.directory_exists(dir, &origin.key);
     }
     no_device_inside(draft, &path, &origin.key);
     let dir = path.parent().and_then(|dir| draft.inputs.paths.get(dir));
-    let told = stream == 0 || matches!(dir, Some(Found::Denied(_)));
+    let told = stream == 0
+        || matches!(dir, Some(Found::Denied(_)))
+        || draft.inputs.paths.get(&path) == Some(&Found::Directory);
     if let Some(why) = draft.inputs.unwritable.get(&path).filter(|_| !told) {
         let text = format!("{} can't be written: {why}", path.display());
-        let help = "name a file, or a directory, that the caller may write to";
+        let help = "name a file that the caller may write, in a directory where it may";
         draft.wrong("no_access", &origin.key, text, "can't be written", help);
     }
     if stream == 0 {

@@ -1,5 +1,6 @@
 //! The last line on the terminal: why the run is over, where that is not the command's doing.
 
+use crate::diagnostic::MOST;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -21,7 +22,12 @@ pub fn sentence(plan: &Plan, outcome: &Outcome) -> Option<String> {
 /// The same where no run came of a manifest.
 #[must_use]
 pub fn refusal(faults: usize) -> String {
-    let faults = if faults == 1 { "one fault".to_owned() } else { format!("{faults} faults") };
+    let faults = match faults {
+        1 => "one fault".to_owned(),
+        ..=MOST => format!("{faults} faults"),
+        // The last one tells that there are more.
+        _ => format!("more than {MOST} faults"),
+    };
     format!("nothing was started: {faults} in what was asked for")
 }
 

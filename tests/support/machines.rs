@@ -57,6 +57,7 @@ pub fn inputs(stem: &str) -> Inputs {
         real: BTreeMap::new(),
         links: BTreeMap::new(),
         unwritable: BTreeMap::new(),
+        unreadable: BTreeMap::new(),
         ways: sixdocker::sys::Ways::default(),
         unseen: None,
     }
