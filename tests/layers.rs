@@ -86,6 +86,41 @@ fn every_arrow_goes_one_way() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// A function of ours that was moved or renamed falls out of the order of functions in silence:
+/// `benches/order` writes it anew.
+#[test]
+fn the_order_of_functions_names_what_is_there() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let order = std::fs::read_to_string(src.join("sys/start.ld")).unwrap();
+    let names = order.lines().filter_map(|line| line.trim().strip_prefix("*(.text._ZN9sixdocker"));
+    let names: Vec<Vec<&str>> = names.map(parts).collect();
+    assert!(names.len() > 100, "only {} functions of ours", names.len());
+    for name in names {
+        let (mut room, mut words) = (src.clone(), name.iter());
+        let mut word = words.next().unwrap();
+        while room.join(word).with_extension("rs").exists() {
+            room = room.join(word);
+            word = words.next().unwrap();
+        }
+        let text = std::fs::read_to_string(room.with_extension("rs")).unwrap_or_default();
+        // An impl of a trait, or for another room's type, has a name of the compiler's.
+        let is_there = word.starts_with("_$") || text.contains(word);
+        assert!(is_there, "{}: there is no {word}", name.join("::"));
+    }
+}
+
+/// The words of the rest of a mangled name: each stands behind its length.
+fn parts(mut rest: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    while let Some(digits) = rest.find(|c: char| !c.is_ascii_digit()).filter(|n| *n > 0) {
+        let (length, behind) = rest.split_at(digits);
+        let Some((word, after)) = behind.split_at_checked(length.parse().unwrap()) else { break };
+        parts.push(word);
+        rest = after;
+    }
+    parts
+}
+
 /// `unsafe` stands in `sys` alone, with a reason each (clippy sees to the reasons).
 #[test]
 fn unsafe_code_is_in_one_room() {
