@@ -17,7 +17,7 @@ mod up;
 use std::ffi::OsString;
 use std::time::Instant;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ErrorKind};
 use clap::{CommandFactory, Parser};
 
 use crate::render::tame;
@@ -51,7 +51,7 @@ pub fn main(words: &[OsString], begun: Instant) -> u8 {
     let first = words.get(1).and_then(|word| word.to_str()).unwrap_or_default().to_owned();
     match parse(words, &first) {
         Ok(command) => perform(command, words, begun),
-        Err(error) => refuse(&error, &first),
+        Err(error) => refuse(error, &first),
     }
 }
 
@@ -89,7 +89,11 @@ fn perform(command: Command, words: &[OsString], begun: Instant) -> u8 {
 }
 
 /// Prints a help text, or what is wrong with the arguments.
-fn refuse(error: &clap::Error, first: &str) -> u8 {
+fn refuse(mut error: clap::Error, first: &str) -> u8 {
+    // It says that a flag may stand behind `--` as a value, where none is taken.
+    if error.kind() == ErrorKind::UnknownArgument {
+        error.remove(ContextKind::Suggested);
+    }
     let text = error.render();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         let colour = crate::render::Style::of(std::io::stdout()).colour;
@@ -98,7 +102,7 @@ fn refuse(error: &clap::Error, first: &str) -> u8 {
     }
     let text: Vec<_> = text.to_string().lines().map(|line| tame(line).into_owned()).collect();
     output::complain(&text.join("\n"));
-    if let Some(instead) = run::instead(error).filter(|_| first == "run") {
+    if let Some(instead) = run::instead(&error).filter(|_| first == "run") {
         output::complain(&format!("\n{instead}"));
     }
     match first {

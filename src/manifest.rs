@@ -204,7 +204,8 @@ pub struct Manifest {
     #[schemars(example = &"systemd", example = json!({"manager": "fs", "parent": "/ci"}))]
     pub cgroup: Cgroup,
 
-    /// The longest that the command may run; unlimited by default.
+    /// The longest that the command may run, such as `90s` or `1m30s` (a number alone is seconds);
+    /// unlimited by default.
     #[serde(default)]
     #[schemars(example = &"90s")]
     pub timeout: Option<Duration>,
@@ -212,7 +213,8 @@ pub struct Manifest {
     #[serde(default = "default::stop_signal")]
     #[schemars(example = &"SIGINT")]
     pub stop_signal: Signal,
-    /// How long the command may take to end before it is killed.
+    /// How long the command may take to end before it is killed, such as `30s` (a number alone is
+    /// seconds). Process 1 has no part in it where it neither handles, blocks nor ignores the signal.
     #[serde(default = "default::stop_grace_period")]
     #[schemars(example = &"1m30s")]
     pub stop_grace_period: Duration,

@@ -742,6 +742,11 @@ fn what_is_taken_of_the_environment_is_told_by_name_alone() {
     let told = format!("{}{}", ran.stdout, ran.stderr);
     assert!(told.contains("`${CI_TOKEN}` is not a duration"), "{told}");
     assert!(!told.contains("s3cret"), "{told}");
+    let size = "command: [x]\nlimits: {memory: \"${CI_TOKEN}\"}\n";
+    let file = dir.write("taken.yaml", size);
+    let ran = run(sixdocker().env("CI_TOKEN", "512 MB").arg("check").arg(file)).expect(1);
+    assert!(ran.stdout.contains("mend what `${CI_TOKEN}` holds"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("512"), "{}", ran.stdout);
     let text = "command: [x]\nenvironment: {A: \"${CI_TOKEN}\", B: \"$${CI_TOKEN}\"}\n";
     let told = with("audit", text).expect(0).stdout;
     assert!(told.contains("the command sees CI_TOKEN of the caller's environment"), "{told}");

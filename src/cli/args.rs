@@ -102,7 +102,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   sixdocker doctor
-  sixdocker doctor --format json > this-machine.json   (for plan --host)")]
+  sixdocker doctor --format json > this-machine.json   (for plan --host)
+Exits with 0 if nothing fails, else with 1.")]
     Doctor {
         /// For people, or the facts as JSON
         #[arg(long, value_enum, default_value = "human")]

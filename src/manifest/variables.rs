@@ -100,6 +100,10 @@ pub(super) fn conceal(problems: &mut [Problem], borrowed: &[Borrowed], variables
         for (value, one) in all.iter().filter(|(value, one)| value.len() > 3 && one.at == at) {
             let (name, cut) = (format!("${{{}}}", one.name), shown(value));
             let cut = cut.trim_matches('`');
+            // It is made of the value.
+            if problem.help.as_ref().is_some_and(|help| help.starts_with("write `")) {
+                problem.help = Some(format!("mend what `{name}` holds"));
+            }
             for text in [&mut problem.text, &mut problem.label].into_iter().chain(&mut problem.help)
             {
                 *text = text.replace(value, &name).replace(cut, &name);

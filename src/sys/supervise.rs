@@ -277,7 +277,7 @@ impl Window {
         // SAFETY: the request fills in a winsize, which outlives the call.
         let returned =
             unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
-        let known = returned == 0 && size.ws_row > 0 && size.ws_col > 0;
+        let known = returned == 0 && size.ws_col > 0;
         known.then_some(Self { rows: size.ws_row, columns: size.ws_col })
     }
 
