@@ -18,7 +18,7 @@ mod program;
 mod scarcity;
 
 use std::os::fd::BorrowedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -149,25 +149,14 @@ fn on_the_host(plan: &Plan, found: Finding) -> Finding {
     }
     let there = places.iter().find(|place| place.is_absolute() && place.is_file());
     let Some(place) = there else { return found };
-    if let Some(inside) = shown_at(plan, place) {
-        let inside = finding::name(inside.to_string_lossy().as_bytes());
-        let way = "name it by its path, or set PATH in `environment`";
-        return Finding { help: Some(format!("{inside} is there: {way}")), ..found };
+    // Of that name, the sandbox has one.
+    if found.help.as_ref().is_some_and(|help| help.contains(exec::BY_PATH)) {
+        return found;
     }
     let place = finding::name(place.to_string_lossy().as_bytes());
     let help = found.help.map(|help| format!("{help}; ")).unwrap_or_default();
     let seen = "is the host's, and no part of the sandbox: `mounts` can show it inside";
     Finding { help: Some(format!("{help}{place} {seen}")), ..found }
-}
-
-/// Where the sandbox has a file of the host's, by one of its mounts.
-fn shown_at(plan: &Plan, file: &Path) -> Option<PathBuf> {
-    let file = file.parent()?.canonicalize().ok()?.join(file.file_name()?);
-    plan.init.iter().rev().find_map(|step| {
-        let Init::Bind(bind) = &step.action else { return None };
-        let rest = file.strip_prefix(&bind.source).ok()?;
-        Some(Path::new(&bind.target).join(rest))
-    })
 }
 
 /// Whether the command itself is not there, so that the run ends with 127 and not with 126. A

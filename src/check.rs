@@ -4,10 +4,14 @@
 //! needed. `mend` changes texts, [`replace`] one file.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+
+use nix::fcntl::{OFlag, open, openat, renameat};
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::diagnostic::{self, Place, Problem};
 use crate::host::Host;
@@ -209,39 +213,51 @@ fn said(source: &Source, span: &Range<usize>, fix: &str) -> String {
 /// Puts a new text in the place of an old one: whole at every moment, with the file's owner, group
 /// and mode, and through a symbolic link. A file that has changed meanwhile is left alone, and so is
 /// one that has other names, which would keep the old text.
+///
+/// The directory may be a stranger's, who swaps names in it: what is looked at is what is replaced.
 pub fn replace(file: &Path, old: &str, new: &str) -> io::Result<()> {
     let path = fs::canonicalize(file)?;
-    let was = fs::metadata(&path)?;
-    let mode = was.mode() & 0o7777;
-    if was.nlink() > 1 {
-        return Err(io::Error::other(
-            "it has other names (hard links), which would stay as they are",
-        ));
-    }
-    if fs::read(&path)? != old.as_bytes() {
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::Error::other("it is no file"));
+    };
+    let here = OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    let dir = open(dir, here | OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty())?;
+    let is = fs::File::from(openat(&dir, name, here | OFlag::O_NONBLOCK, Mode::empty())?);
+    let was = is.metadata()?;
+    let mut now = Vec::new();
+    is.take(old.len() as u64 + 1).read_to_end(&mut now)?;
+    if now != old.as_bytes() {
         return Err(io::Error::other("it has changed meanwhile"));
     }
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).open(&beside)?;
+    if was.nlink() > 1 {
+        let why = "it has other names (hard links), which would stay as they are";
+        return Err(io::Error::other(why));
+    }
+    let beside = format!(".{}.{}", name.to_string_lossy(), std::process::id());
+    let made = here | OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+    let mut file = fs::File::from(openat(&dir, beside.as_str(), made, Mode::S_IRUSR)?);
     let moved = own(&file, &was)
-        .and_then(|()| file.set_permissions(fs::Permissions::from_mode(mode)))
+        .and_then(|()| file.set_permissions(fs::Permissions::from_mode(was.mode() & 0o777)))
         .and_then(|()| file.write_all(new.as_bytes()))
         .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&beside, &path));
-    moved.inspect_err(|_| _ = fs::remove_file(&beside))
+        .and_then(|()| Ok(renameat(&dir, beside.as_str(), &dir, name)?));
+    moved.inspect_err(|_| _ = unlinkat(&dir, beside.as_str(), UnlinkatFlags::NoRemoveDir))
 }
 
 /// Gives a new file the owner and group of the one whose place it takes.
 fn own(file: &fs::File, was: &fs::Metadata) -> io::Result<()> {
     let is = file.metadata()?;
-    let changed = |is: u32, was: u32| Some(was).filter(|was| *was != is);
-    let (user, group) = (changed(is.uid(), was.uid()), changed(is.gid(), was.gid()));
-    if user.is_none() && group.is_none() {
-        return Ok(());
+    if is.uid() != was.uid() {
+        std::os::unix::fs::fchown(file, Some(was.uid()), None)
+            .map_err(|_| io::Error::other("it belongs to somebody else, and would be yours"))?;
     }
-    std::os::unix::fs::fchown(file, user, group)
-        .map_err(|_| io::Error::other("it belongs to somebody else, and would be yours"))
+    if is.gid() != was.gid() {
+        std::os::unix::fs::fchown(file, None, Some(was.gid())).map_err(|_| {
+            let group = was.gid();
+            io::Error::other(format!("you can't give a file to its group, gid {group}"))
+        })?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

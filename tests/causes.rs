@@ -422,7 +422,7 @@ fn a_command_of_the_hosts_outside_of_path_is_found() {
     for who in Who::all() {
         let stage = Stage::new(who);
         let ran = stage.up(who, "command: [env]\nenvironment: {PATH: /opt/none}\n");
-        let words = ["`/usr/bin/env` is there: name it by its path, or set PATH"];
+        let words = ["`/usr/bin/env` is there: name it by its path, or add its directory to PATH"];
         tells(ran, 127, 1, &words);
     }
 }

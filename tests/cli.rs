@@ -380,6 +380,10 @@ fn what_is_uncertain_is_left_alone() {
         "report: true",
         "rootfs: false",
         "stdout: 1",
+        "stdin: true",
+        "env_file: 5",
+        "ulimits: {cpus: 2}",
+        "ulimits: {size: 64}",
         "limits: {cpus: 1,5}",
         "tmpfs: [\"/a:size=10 m,mode=0777\"]",
         "tmout: 5s",
@@ -747,6 +751,9 @@ fn what_is_taken_of_the_environment_is_told_by_name_alone() {
     let ran = run(sixdocker().env("CI_TOKEN", "512 MB").arg("check").arg(file)).expect(1);
     assert!(ran.stdout.contains("mend what `${CI_TOKEN}` holds"), "{}", ran.stdout);
     assert!(!ran.stdout.contains("512"), "{}", ran.stdout);
+    let file = dir.join("taken.yaml");
+    let ran = run(sixdocker().env("CI_TOKEN", "8f3a9cdeadbeef").arg("check").arg(file)).expect(1);
+    assert!(!ran.stdout.contains("9cdead"), "{}", ran.stdout);
     let text = "command: [x]\nenvironment: {A: \"${CI_TOKEN}\", B: \"$${CI_TOKEN}\"}\n";
     let told = with("audit", text).expect(0).stdout;
     assert!(told.contains("the command sees CI_TOKEN of the caller's environment"), "{told}");

@@ -155,9 +155,9 @@ fn pid_1_that_can_not_hear_costs_no_grace() {
 #[test]
 fn pid_1_that_ignores_what_it_is_told_has_its_grace() {
     let case = Case::new(
-        "timeout: 500ms\nstop_grace_period: 1m\ncommand: trap '' TERM; sleep 1; echo saved\n",
+        "timeout: 4s\nstop_grace_period: 1m\ncommand: trap '' TERM; sleep 6; echo saved\n",
     );
-    let ran = case.run().expect(124).says("was stopped by its timeout of 500 ms");
+    let ran = case.run().expect(124).says("was stopped by its timeout of 4 s");
     assert_eq!(ran.stdout, "saved\n");
 }
 

@@ -350,7 +350,7 @@ fn missing(view: &View, exec: &Exec, candidates: &[String]) -> Finding {
     if !dirs.is_empty() && dirs.iter().all(|dir| view.kind(dir).is_err()) {
         return no_directory(view, command, &searched);
     }
-    if let ([_], Some((first, _))) = (&*exec.argv, command.split_once(' ')) {
+    if let ([_], Some((first, _))) = (&*exec.argv, command.trim_start().split_once(' ')) {
         return Finding::new(
             format!("no program is called {}", name(command)),
             format!(
@@ -379,12 +379,14 @@ fn no_directory(view: &View, command: &str, searched: &str) -> Finding {
     names.sort();
     let entries = list(names.iter().take(8).map(|entry| name(format!("/{entry}"))), "and");
     let more = if names.len() > 8 { ", and more" } else { "" };
+    let usual =
+        "see that `rootfs` names the root of a root file system, or set PATH in `environment`";
     Finding::new(
         format!(
             "{} was not found, since no directory of the sandbox's PATH is there ({searched}); the root has {entries}{more}",
             name(command)
         ),
-        "see that `rootfs` names the root of a root file system, or set PATH in `environment`",
+        outside(view, command, &[]).unwrap_or_else(|| usual.to_owned()),
     )
 }
 
@@ -419,17 +421,20 @@ fn blocked(view: &View, candidates: &[String]) -> Option<String> {
         .map(|obstacle| obstacle.why)
 }
 
+/// How a command of the sandbox's is come to that PATH does not lead to.
+pub(super) const BY_PATH: &str =
+    "is there: name it by its path, or add its directory to PATH in `environment`";
+
+fn outside(view: &View, command: &str, dirs: &[&str]) -> Option<String> {
+    let others = ORDINARY.iter().filter(|dir| !dirs.contains(*dir));
+    let mut paths = others.map(|dir| format!("{dir}/{command}"));
+    let path = paths.find(|path| view.kind(path) == Ok(Kind::File))?;
+    Some(format!("{} {BY_PATH}", name(path)))
+}
+
 fn nearest(view: &View, command: &str, dirs: &[&str]) -> String {
-    let elsewhere = ORDINARY
-        .iter()
-        .filter(|dir| !dirs.contains(*dir))
-        .map(|dir| format!("{dir}/{command}"))
-        .find(|path| view.kind(path) == Ok(Kind::File));
-    if let Some(path) = elsewhere {
-        return format!(
-            "{} is there: name it by its path, or add its directory to PATH in `environment`",
-            name(path)
-        );
+    if let Some(help) = outside(view, command, dirs) {
+        return help;
     }
     let close = near(view, command, dirs);
     if close.is_empty() {

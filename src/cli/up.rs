@@ -73,8 +73,9 @@ pub(super) fn perform(asked: &Asked, begun: Instant) -> u8 {
         }
     };
     for lost in &plan.degraded {
-        // Where keys of its own were asked for, the reason names the one.
-        let what = if lost.reason.starts_with('`') { "" } else { &format!("{}: ", lost.name) };
+        // Not all limits of a kind are lost: the reason names the one that is.
+        let of_limit = lost.reason.starts_with("`limits.");
+        let what = if of_limit { String::new() } else { format!("{}: ", lost.name) };
         let text = format!("{} runs without {what}{}", plan.name, lost.reason);
         output::complain(&format!("sixdocker: {}", tame(&text)));
     }

@@ -91,8 +91,8 @@ impl<'p> Limits<'p> {
 
     /// The run ended for want of memory: the kernel killed somebody for that, and it was the command
     /// (`killed`), or all are to end together.
-    pub(super) fn starved(&mut self, killed: bool) -> bool {
-        let together = self.memory.as_mut().is_some_and(Memory::may_have_run_out);
+    pub(super) fn starved(&self, killed: bool) -> bool {
+        let together = self.memory.as_ref().is_some_and(Memory::may_have_run_out);
         let kills = || cgroup::oom_kills(self.watch.accounts.memory.as_ref()?);
         (killed || together) && kills().is_some_and(|kills| kills > 0)
     }
@@ -138,7 +138,7 @@ impl<'p> Memory<'p> {
     }
 
     /// The command may have ended before anyone heard the cry.
-    fn may_have_run_out(&mut self) -> bool {
+    fn may_have_run_out(&self) -> bool {
         self.hear() || self.next.is_some()
     }
 

@@ -322,24 +322,11 @@ impl<'p> Tree<'p> {
     /// a name leads nowhere else. The outer error: nothing was mounted, and the longer way tells why.
     fn mount_by_name(&mut self, mount: &'p KernelMount) -> Result<Result<()>> {
         let unfit = Call::Mount.fault(Errno::EINVAL);
-        // mount(2) would make the file system itself read-only, not the mount.
         let plain = mount.fstype != "overlay" && !mount.flags.read_only;
         if !plain || !mount.make_target || !self.is_new(&mount.target) {
             return Err(unfit);
         }
-        let mut options = Text::empty();
-        for (n, (key, value)) in mount.options.iter().enumerate() {
-            // Each option is one, and stays so in a text of all.
-            let plain = !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-            let comma = if n == 0 { "" } else { "," };
-            match value {
-                _ if !plain => return Err(unfit),
-                Some(value) if value.contains(',') => return Err(unfit),
-                Some(value) => write!(options, "{comma}{key}={value}"),
-                None => write!(options, "{comma}{key}"),
-            }
-            .map_err(|_| unfit)?;
-        }
+        let options = in_one_text(&mount.options).ok_or(unfit)?;
         let (dir, name) = self.parent(&mount.target)?;
         sys::mkdirat(dir, name, USUAL)?;
         let (dir, name) = self.known(&mount.target).ok_or(unfit)?;
@@ -440,6 +427,25 @@ fn layer(dir: BorrowedFd<'_>, name: &str, mode: u32) -> Result<OwnedFd> {
             Ok(made)
         }
     }
+}
+
+/// The options as mount(2) takes them: each is one, and stays so in a text of all; none where one
+/// would not, or where they are too long.
+fn in_one_text(options: &[(String, Option<String>)]) -> Option<Text> {
+    let mut text = Text::empty();
+    for (n, (key, value)) in options.iter().enumerate() {
+        let plain = !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        if !plain || value.as_ref().is_some_and(|value| value.contains(',')) {
+            return None;
+        }
+        let comma = if n == 0 { "" } else { "," };
+        match value {
+            Some(value) => write!(text, "{comma}{key}={value}"),
+            None => write!(text, "{comma}{key}"),
+        }
+        .ok()?;
+    }
+    Some(text)
 }
 
 /// An overlay whose layers are named by descriptor, so that no link is followed that was laid since

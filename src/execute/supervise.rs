@@ -301,8 +301,8 @@ impl<'p> Watch<'p> {
     }
 
     /// The signal that the command does not miss: the very one that came, or the stop signal; else
-    /// the one that it chose to ignore, and goes on for as long as it may. TERM is what a stop signal
-    /// stands for.
+    /// the first of them, if it chose to ignore that one, and goes on for as long as it may. TERM is
+    /// what a stop signal stands for.
     fn heeded(&self, came: Option<i32>) -> Option<i32> {
         self.heard.running?;
         let came = came.filter(|signal| *signal != Signal::SIGTERM as i32);
@@ -310,7 +310,7 @@ impl<'p> Watch<'p> {
         let signals = || came.into_iter().chain([stop]);
         let first = self.plan.spawn.is_none() && self.is_alone();
         let received = signals().find(|signal| !first || self.child.receives(*signal));
-        received.or_else(|| signals().find(|signal| !self.child.would_end(*signal)))
+        received.or_else(|| signals().next().filter(|signal| !self.child.would_end(*signal)))
     }
 
     fn kill(&mut self) {

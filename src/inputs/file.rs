@@ -64,7 +64,12 @@ pub(crate) fn hint(path: &Path) -> Option<String> {
 
 /// Asks as an open would be asked: access(2) itself asks for the real user, without capabilities.
 pub(super) fn may(path: &Path, asked: AccessFlags) -> nix::Result<()> {
-    nix::unistd::faccessat(nix::fcntl::AT_FDCWD, path, asked, AtFlags::AT_EACCESS)
+    let answer = nix::unistd::faccessat(nix::fcntl::AT_FDCWD, path, asked, AtFlags::AT_EACCESS);
+    match answer {
+        // Also what the filter of an old container says to faccessat2(2).
+        Err(Errno::EPERM) => nix::unistd::access(path, asked),
+        answer => answer,
+    }
 }
 
 /// What keeps the caller from what is at `path`: a directory on the way, or the file itself.

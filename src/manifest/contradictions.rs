@@ -180,14 +180,17 @@ impl Manifest {
         let shared = self.network == Network::Host;
         let names = self.sysctls.keys().filter(|name| shared && name.starts_with("net."));
         let at = |name: &String| Pointer::root().key("sysctls").key(name);
-        let mounts = self.mounts.iter().map(|mount| &mount.target);
-        let mut targets = self.tmpfs.iter().map(|tmpfs| &tmpfs.target).chain(mounts);
-        let covered = !self.extra_hosts.is_empty() && targets.any(|target| target.0 == "/etc");
-        let hosts = covered.then(|| {
+        let mounts = self.mounts.iter().filter(|mount| !mount.optional);
+        let tmpfs = self.tmpfs.iter().map(|tmpfs| &tmpfs.target.0);
+        let targets = tmpfs.chain(mounts.map(|mount| &mount.target.0));
+        let mut targets = targets.chain(self.files.keys().map(|path| &path.0));
+        let covers = |target: &&String| matches!(target.as_str(), "/etc" | "/etc/hosts");
+        let cover = targets.find(covers).filter(|_| !self.extra_hosts.is_empty());
+        let hosts = cover.map(|target| {
             contradiction(
                 Pointer::root().key("extra_hosts"),
-                "what is mounted on /etc covers the file that these lines stand in",
-                "write them into `files: {/etc/hosts: …}`, which is written last",
+                &format!("these lines stand in /etc/hosts, and {target} is the manifest's own"),
+                "write them there, and leave `extra_hosts` out",
             )
         });
         names

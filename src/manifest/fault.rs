@@ -163,6 +163,11 @@ impl<'w> Meant<'w> {
         }
     }
 
+    /// Those words, if there is no more than a slip of the hand between.
+    pub(super) fn close(&self) -> &[&'w str] {
+        if self.is_close() { &self.words } else { &[] }
+    }
+
     /// No more than one slip of the hand lies between, and that in a word which is long enough.
     pub(super) fn is_close(&self) -> bool {
         self.slips < 2 && self.words.iter().any(|word| word.len() > 2)

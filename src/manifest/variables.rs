@@ -100,16 +100,37 @@ pub(super) fn conceal(problems: &mut [Problem], borrowed: &[Borrowed], variables
         for (value, one) in all.iter().filter(|(value, one)| value.len() > 3 && one.at == at) {
             let (name, cut) = (format!("${{{}}}", one.name), shown(value));
             let cut = cut.trim_matches('`');
-            // It is made of the value.
-            if problem.help.as_ref().is_some_and(|help| help.starts_with("write `")) {
+            if problem.help.as_ref().is_some_and(|help| is_made_of(value, help)) {
                 problem.help = Some(format!("mend what `{name}` holds"));
             }
             for text in [&mut problem.text, &mut problem.label].into_iter().chain(&mut problem.help)
             {
                 *text = text.replace(value, &name).replace(cut, &name);
+                for part in quoted(text) {
+                    if part.len() > 3 && value.contains(&part) {
+                        *text = text.replace(&part, &name);
+                    }
+                }
             }
         }
     }
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> Vec<String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// A help writes a number that the value begins with.
+fn is_made_of(value: &str, help: &str) -> bool {
+    let number = |text: &str| {
+        let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        text.get(..end).filter(|digits| !digits.is_empty()).map(str::to_owned)
+    };
+    let own = number(value.trim());
+    own.is_some()
+        && help.starts_with("write `")
+        && quoted(help).iter().any(|part| number(part) == own)
 }
 
 fn holds_dollar(node: &Node) -> bool {

@@ -31,6 +31,7 @@ const NEIGHBOURS: &[(&str, &str, bool)] = &[
     ("memswap_limit", "limits.swap", false),
     ("MemorySwapMax", "limits.swap", false),
     ("cpus", "limits.cpus", false),
+    ("cpu", "limits.cpus", false),
     ("CPUQuota", "limits.cpus", false),
     ("cpu_shares", "limits.cpu_weight", false),
     ("CPUWeight", "limits.cpu_weight", false),

@@ -223,7 +223,7 @@ fn layered(draft: &mut Draft<'_>, write: Write, place: &Pointer) -> Write {
     let layer = matches!(write, Write::Discard | Write::Keep(_));
     match draft.host.overlay_missing.clone().filter(|_| layer) {
         Some(reason) => {
-            let help = "`write: none` needs no overlay";
+            let help = "`write: none` below `rootfs` needs no overlay";
             draft.lost(Degradable::Overlay, place, &reason, help);
             Write::None
         }

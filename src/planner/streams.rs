@@ -196,7 +196,8 @@ fn file(
         }
         _ => {}
     }
-    if let Some(reason) = draft.inputs.unreadable.get(&path).filter(|_| stream == 0) {
+    let input = stream == 0 && draft.inputs.paths.get(&path) != Some(&Found::Directory);
+    if let Some(reason) = draft.inputs.unreadable.get(&path).filter(|_| input) {
         draft.denied(&path, reason, &origin.key);
     }
     if let Some(dir) = path.parent().filter(|_| stream != 0) {

@@ -232,9 +232,10 @@ impl<'t> Reading<'t> {
     fn key_fault(&mut self, scalar: &Scalar, span: Range<usize>) {
         let quoted = format!("\"{}\"", scalar.text);
         let written = self.text.get(span.clone()) == Some(scalar.text.as_str());
+        let before = self.text.get(..span.start).unwrap_or_default().trim_end();
         let behind = self.text.get(span.end..).unwrap_or_default().trim_start();
         // As in `{cpus: 1,5}`.
-        let alone = scalar.style == Style::Plain && !behind.starts_with(':');
+        let alone = before.ends_with(',') && behind.starts_with([',', '}']);
         let help = if alone {
             "a comma begins another key: a number has a point instead, and a list stands in brackets"
                 .to_owned()

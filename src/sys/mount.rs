@@ -131,11 +131,11 @@ pub fn set_mount_at(dir: BorrowedFd<'_>, name: &Path, flags: MountFlags) -> Resu
     })
 }
 
-/// Mounts a new kernel file system at `name` in the working directory.
+/// Mounts a new kernel file system at `name` in the working directory. It is never read-only: that
+/// would be the file system itself, not the mount.
 pub fn mount_here(name: &Path, fstype: &str, options: &str, flags: MountFlags) -> Result<()> {
     use nix::mount::{MsFlags, mount};
     let set = [
-        (flags.read_only, MsFlags::MS_RDONLY),
         (flags.nosuid, MsFlags::MS_NOSUID),
         (flags.nodev, MsFlags::MS_NODEV),
         (flags.noexec, MsFlags::MS_NOEXEC),

@@ -1,9 +1,12 @@
 //! What the walk says: wrong types, unknown keys, missing ones.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value as Json;
 
 use super::super::fault::{Fault, Meant, either, shown};
-use super::super::words;
+use super::super::notation::Notation;
+use super::super::{HostPath, words};
 use super::{Walk, kind, type_name};
 use crate::diagnostic::{Place, Problem};
 use crate::schema;
@@ -93,7 +96,8 @@ impl<'s> Walk<'s> {
         }
         let number = matches!(scalar.kind, Kind::Integer(_) | Kind::Float(_) | Kind::Bool(_));
         // Nobody's file is called `true`, and 420 is 0644 to those who count in tens.
-        let unsure = FILES.contains(&name) || name == "Mode" && !scalar.text.starts_with('0');
+        let file = FILES.contains(&name) || schema::wanted(typed).contains(HostPath::WANTED);
+        let unsure = file || name == "Mode" && !scalar.text.starts_with('0');
         if number && !unsure && wants("string") && self.accepts(schema, &quoted(node, scalar)) {
             let quoted = format!("\"{}\"", scalar.text);
             return Some((format!("quote it: `{quoted}`"), quoted));
@@ -222,7 +226,7 @@ impl<'s> Walk<'s> {
             let first = ours.split('.').next().unwrap_or(ours);
             return (fault.problem(place), vec![first.to_owned()]);
         }
-        if let Some(why) = words::without(key) {
+        if let Some(why) = words::without(key).filter(|_| root || key == "cap_drop") {
             let command = (key == "services").then(|| "command".to_owned());
             return (fault.help(why).problem(place), command.into_iter().collect());
         }
@@ -238,7 +242,11 @@ impl<'s> Walk<'s> {
             (Some(question), Some(near)) if stands(near, entries) => {
                 fault.help(format!("{question} It {ALREADY}"))
             }
-            (question, _) => fault.help(question.unwrap_or_else(|| all_keys(&known, root))),
+            (Some(question), _) => fault.help(question),
+            (None, _) => match words::without(key) {
+                Some(why) => fault.help(why),
+                None => fault.help(all_keys(&known, root)),
+            },
         };
         let names = known.iter().filter(|known| meant.names(known));
         (fault.problem(place), names.map(|name| (*name).to_owned()).collect())
@@ -265,20 +273,22 @@ impl<'s> Walk<'s> {
         let others: Vec<_> = own.chain(theirs).filter(|(section, ..)| *section != here).collect();
         let meant = Meant::among(key, others.iter().map(|(_, word, _)| *word));
         let exact = meant.names(key);
-        if if exact { near.is_close() } else { near.question().is_some() || !meant.is_close() } {
+        if !exact && (near.question().is_some() || !meant.is_close()) {
             return None;
         }
         let found = others.iter().filter(|(_, word, _)| meant.names(word));
-        let mut ours: Vec<&str> = found.map(|(.., name)| *name).collect();
-        ours.dedup();
+        let found: BTreeSet<&str> = found.map(|(.., name)| *name).collect();
         let first = |name: &&str| name.split('.').next().unwrap_or(name).to_owned();
-        let names = ours.iter().map(first).collect();
+        let names = found.iter().map(first).collect();
+        let below = |name| str::strip_prefix(name, &here)?.strip_prefix('.');
+        let found = found.into_iter().map(|name| below(name).unwrap_or(name));
+        let found = found.filter(|name| !near.close().contains(name));
+        let ours: Vec<&str> = near.close().iter().copied().chain(found).collect();
         let help = match ours.as_slice() {
-            [only] if !exact => format!("did you mean `{only}`?"),
-            [only] if root => self.called(key, only, false),
-            [only] if !only.contains('.') => {
+            [only] if !root && !only.contains('.') && schema::key(self.schema, only).is_some() => {
                 format!("`{only}` stands at the root of a manifest, not in `{here}`")
             }
+            [only] => format!("did you mean `{only}`?{}", self.written(only)),
             _ => format!("did you mean {}?", either(&ours)),
         };
         Some((help, names))
@@ -289,13 +299,24 @@ impl<'s> Walk<'s> {
         known.contains(&ours) || schema::key(self.schema, ours).is_some() && ours.contains('.')
     }
 
-    /// What a neighbour's key is called, and how it is written where that differs.
-    fn called(&self, theirs: &str, ours: &str, same: bool) -> String {
-        let example = schema::key(self.schema, ours).and_then(example).filter(|_| !same);
-        let written = example.map(|example| match ours.split_once('.') {
+    /// A key of ours, as a manifest has it.
+    fn example(&self, ours: &str) -> Option<String> {
+        let example = schema::key(self.schema, ours).and_then(example)?;
+        Some(match ours.split_once('.') {
             Some((section, key)) => format!("{section}: {{{key}: {example}}}"),
             None => format!("{ours}: {example}"),
-        });
+        })
+    }
+
+    /// The same, as a sentence.
+    fn written(&self, ours: &str) -> String {
+        let example = self.example(ours);
+        example.map_or(String::new(), |example| format!(" Write, for example, `{example}`"))
+    }
+
+    /// What a neighbour's key is called, and how it is written where that differs.
+    fn called(&self, theirs: &str, ours: &str, same: bool) -> String {
+        let written = self.example(ours).filter(|_| !same);
         match words::written(theirs).map(str::to_owned).or(written) {
             Some(written) => {
                 let differs = words::differs(ours);
@@ -315,7 +336,7 @@ fn quoted(node: &Node, scalar: &Scalar) -> Node {
 }
 
 /// Types of a text that may name a file.
-const FILES: [&str; 5] = ["Rootfs", "HostPath", "Output", "ErrorOutput", "Report"];
+const FILES: [&str; 6] = ["Rootfs", "HostPath", "Input", "Output", "ErrorOutput", "Report"];
 
 /// Whether a mapping has the key that another of its keys was meant to be.
 fn stands(ours: &str, entries: &[Entry]) -> bool {
