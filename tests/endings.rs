@@ -161,6 +161,20 @@ fn pid_1_that_ignores_what_it_is_told_has_its_grace() {
     assert_eq!(ran.stdout, "saved\n");
 }
 
+/// Outside, that signal would have ended it, whatever it does about others.
+#[test]
+fn a_signal_that_pid_1_does_not_ignore_costs_no_grace() {
+    let case = Case::new(
+        // The shell itself handles SIGINT; what takes its place says so.
+        "stop_grace_period: 10m\nfiles: {/ready: ready}\ncommand: trap '' TERM; exec tail -f /ready\n",
+    );
+    let session = Session::start(&mut case.command());
+    session.expect("ready");
+    session.signal(Signal::SIGINT);
+    assert_eq!(session.finish().0, 130);
+    case.litter.check();
+}
+
 #[test]
 fn a_stopped_command_is_ended_too() {
     let case =
